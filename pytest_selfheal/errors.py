@@ -1,0 +1,55 @@
+"""What can go wrong through the user's doing or the machine's.
+
+What a *model* gets wrong is never an exception that leaves a wing: it is an outcome
+(`records.Verdict`). What the user got wrong is one of these, with one clear line that
+says what, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class SelfHealError(Exception):
+    """The base of all errors that pytest-selfheal raises on purpose."""
+
+
+class UsageError(SelfHealError):
+    """An option, ini value, marker or file that cannot be used as it is."""
+
+
+class SandboxUnavailable(SelfHealError):
+    """No sandbox of the kind asked for can be started on this machine."""
+
+
+class SandboxFailed(SelfHealError):
+    """A sandbox that was started went away by no doing of the code inside it."""
+
+
+class ModelUnavailable(SelfHealError):
+    """The model's service, or the recording that stands for it, gives no reply.
+
+    `fatal` says that no other request of this run can fare better (a refused key,
+    an unknown model, a used-up quota), so that none is sent.
+    """
+
+    def __init__(self, message: str, *, fatal: bool = False) -> None:
+        super().__init__(message)
+        self.fatal = fatal
+
+
+class BudgetExhausted(ModelUnavailable):
+    """A budget that the user set leaves no room for the next request."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, fatal=True)
+
+
+class Unusable(SelfHealError):
+    """A reply that holds no candidate: the message tells the model exactly why."""
+
+
+class Refused(SelfHealError):
+    """A candidate that the static policy does not let into a sandbox, and why."""
+
+
+class EditConflict(SelfHealError):
+    """An edit whose file is no longer the one it was made from, or cannot be written."""

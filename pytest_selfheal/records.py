@@ -1,0 +1,315 @@
+"""The values that travel between the steps of a heal.
+
+All are frozen. The wings (`source`, `model`, `sandbox`, `report`) never import each
+other; what two of them must both know stands here. Paths are relative to pytest's
+rootdir, with forward slashes, unless a name ends in `_dir` or `_file`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Phase = Literal["collect", "setup", "call", "teardown"]
+Verdict = Literal[
+    "passed",
+    "failed",
+    "unusable",
+    "timeout",
+    "out-of-memory",
+    "crashed",
+    "refused",
+    "untrusted",
+]
+Status = Literal["healed", "unhealed", "unreached", "rejected", "skipped"]
+
+
+# --- intercept -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One failing test (or file that cannot be collected) of the user's own run."""
+
+    nodeid: str
+    phase: Phase
+    longrepr: str
+    """The failure as pytest printed it, without colours."""
+
+
+# --- find ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkerOptions:
+    """What a marker says beside marking: `@heal(hint=…, attempts=…, keep=…)`."""
+
+    hint: str | None = None
+    attempts: int | None = None
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stub:
+    """A marked definition: what a model may be asked to write."""
+
+    path: str
+    qualname: str
+    """Dotted, without `<locals>`: `TaxTable.due`."""
+    index: int = 0
+    """Which definition of that name in the file, from 0 (a property's setter is 1)."""
+    first_line: int
+    """1-based line of the first decorator, or of `def`: what `co_firstlineno` says."""
+    def_line: int
+    """1-based line of `def` itself."""
+    end_line: int
+    """1-based last line of the definition."""
+    is_async: bool = False
+    is_living: bool = False
+    """It has a real body: left alone while its tests pass."""
+    marker: Literal["decorator", "comment", "class"]
+    options: MarkerOptions = MarkerOptions()
+
+    @property
+    def target(self) -> str:
+        """The stub's name on the wire and in reports: `path::qualname`."""
+        return f"{self.path}::{self.qualname}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceWarning:
+    """Something marked that cannot be healed, or a file that cannot be read."""
+
+    path: str
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundStubs:
+    """What a search of one file or of a project gave."""
+
+    stubs: tuple[Stub, ...] = ()
+    warnings: tuple[SourceWarning, ...] = ()
+
+
+# --- read and vet ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A model's reply, taken apart as the wire format says; nothing in it is checked."""
+
+    text: str
+    blocks: tuple[str, ...] = ()
+    """The contents of the ```` ```python ```` blocks, in order."""
+    checks: tuple[str, ...] = ()
+    """The contents of the ```` ```python checks ```` blocks, in order."""
+    gave_up: str | None = None
+    """The reason of a `Cannot:` line where there is no block."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """The part of a candidate that concerns one stub: what the rewriter puts in."""
+
+    stub: Stub
+    definition: str
+    """The whole definition as the reply has it, dedented, decorators left out."""
+    imports: tuple[str, ...] = ()
+    """Import statements that the definition or its helpers need, one each."""
+    helpers: tuple[str, ...] = ()
+    """Module-level definitions and constants that it needs, in the reply's order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A reply that was read, and let through by the static policy."""
+
+    pieces: tuple[Piece, ...]
+    checks: str = ""
+    """The model's own asserts, one module's worth; empty if it wrote none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A file's change as data: applies only to the bytes it was made from."""
+
+    path: str
+    before: bytes
+    after: bytes
+
+
+# --- verify ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one sandbox may use."""
+
+    timeout_seconds: float = 60.0
+    memory_bytes: int = 512 * 2**20
+    """Swap included."""
+    processes: int = 128
+    cpus: float = 1.0
+    disk_bytes: int = 256 * 2**20
+    """For the project's copy and for /tmp, each."""
+    file_bytes: int = 64 * 2**20
+    """The largest single file; pytest's own captured output is one."""
+    open_files: int = 1024
+    output_bytes: int = 256 * 2**10
+    """How much of a test's captured output is kept, head and tail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """A function whose entering is noted: `key` is what the outcome says of it."""
+
+    key: str
+    path: str
+    first_line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run of tests in a sandbox: a pure function of this and the project's files."""
+
+    nodes: tuple[str, ...]
+    """Node ids as pytest gave them; a file's id stands for all in it."""
+    overlay: Mapping[str, bytes] = field(default_factory=dict)
+    """Files that differ from the project's, whole."""
+    watch: tuple[Watch, ...] = ()
+    checks: Mapping[str, str] = field(default_factory=dict)
+    """The model's own asserts, by the path of the module whose names they use."""
+    shuffle_seed: int | None = None
+    """Runs the tests in another order where given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestResult:
+    """What became of one test (or of a file that could not be collected)."""
+
+    nodeid: str
+    outcome: Literal["passed", "failed", "skipped", "xfailed", "xpassed", "unfinished"]
+    phase: Phase = "call"
+    longrepr: str = ""
+    """The traceback as pytest printed it in the sandbox, with captured output."""
+    exception: str = ""
+    """The name of the exception's type, where it failed."""
+    entered: tuple[str, ...] = ()
+    """Keys of the watched functions that it entered, in order of first entry."""
+    is_check: bool = False
+    """It is the model's own check and not a test of the project."""
+
+    __test__ = False  # its name looks like a test class to pytest
+
+
+Ending = Literal["completed", "timeout", "out-of-memory", "crashed", "untrusted", "sandbox-failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """How a job ended, as concluded by the host."""
+
+    ending: Ending
+    why: str = ""
+    """One line, empty for `completed`."""
+    results: tuple[TestResult, ...] = ()
+    output: str = ""
+    """The tail of what the process itself printed, where that explains the ending."""
+    seconds: float = 0.0
+    """As the host saw them, from the job being sent to the outcome."""
+
+
+# --- ask -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """A quoted piece of a project's file."""
+
+    path: str
+    text: str
+    note: str = ""
+    """What it is, in a few words; shown beside the path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Everything that a prompt is rendered from."""
+
+    stubs: tuple[Stub, ...]
+    modules: tuple[Excerpt, ...] = ()
+    """The module of each target, whole or reduced to what matters."""
+    tests: tuple[Excerpt, ...] = ()
+    """The failing tests with the fixtures and constants that they use."""
+    data: tuple[Excerpt, ...] = ()
+    """Sample data files that the tests read, where these are text and small."""
+    provisional: tuple[Excerpt, ...] = ()
+    """Code already found for other stubs that these tests reach, not yet confirmed."""
+    failures: tuple[Failure, ...] = ()
+    """The tests' failures before the first attempt."""
+    attempts: tuple[Attempt, ...] = ()
+    """Failed attempts so far, oldest first."""
+
+
+# --- what became of it -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One reply and what came of it."""
+
+    verdict: Verdict
+    why: str | None = None
+    seconds: float = 0.0
+    code: str = ""
+    """The reply's python blocks, for the next prompt and for the HTML report."""
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StubReport:
+    """The end of one stub's story."""
+
+    target: str
+    status: Status
+    reason: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    tests: tuple[str, ...] = ()
+    diff: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelUsage:
+    """What the run asked of the model."""
+
+    name: str = ""
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealReport:
+    """Everything that the reports are made from."""
+
+    mode: str
+    exit_status: int
+    seconds: float
+    model: ModelUsage
+    backend: str | None
+    verifications: int
+    stubs: tuple[StubReport, ...] = ()
+    healed_tests: tuple[str, ...] = ()
+    still_failing: tuple[str, ...] = ()
+    sandbox_only_failures: tuple[str, ...] = ()
+    """Tests that fail in the sandbox for reasons of their own."""
+    warnings: tuple[SourceWarning, ...] = ()
+    notes: tuple[str, ...] = ()
+    """One-line remarks for the summary (a budget used up, a file left out)."""
+    patch: str | None = None
+    """Where the patch was written, in propose mode."""
