@@ -171,6 +171,8 @@ class Watch:
     key: str
     path: str
     first_line: int
+    compiled_in: bool = True
+    """The note is compiled into its body; not for an `@heal` stub, whose wrapper tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,181 @@
+"""From what came back out of a sandbox to an outcome. Pure: records in, record out.
+
+`completed` means only that the session ran to its end in order; whether its tests are
+green is for each result to say. A test is `passed` only if setup, call and teardown were
+each seen to pass; whatever was asked for and not seen is `unfinished`.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pytest_selfheal.records import Ending, Job, Limits, Phase, RunOutcome, TestResult
+from pytest_selfheal.sandbox.names import CHECKS, PLANTED
+
+_PHASES: tuple[Phase, ...] = ("setup", "call", "teardown")
+
+
+def conclude(
+    answer: Mapping[str, Any], job: Job, limits: Limits, *, kill_means_memory: bool
+) -> RunOutcome:
+    """Conclude an outcome from the supervisor's answer.
+
+    Args:
+        answer: What `inside.run` gave.
+        job: What was asked.
+        limits: What the sandbox was allowed, for the wording.
+        kill_means_memory: The sandbox ends a process over its memory limit with
+            SIGKILL and keeps no count of it.
+    """
+    records: list[dict[str, Any]] = answer["lines"]
+    results = _results(records, job)
+    ending, why = _ending(answer, records, results, limits, kill_means_memory)
+    return RunOutcome(
+        ending=ending,
+        why=why,
+        results=tuple(each for each in results if _own_name(each.nodeid) != PLANTED),
+        output="" if ending == "completed" else answer["output"],
+    )
+
+
+def _results(records: Sequence[dict[str, Any]], job: Job) -> list[TestResult]:
+    collected = [nodeid for each in _of(records, "collected") for nodeid in each["ids"]]
+    reports: dict[str, list[dict[str, Any]]] = {nodeid: [] for nodeid in collected}
+    for each in _of(records, "report"):
+        reports.setdefault(each["id"], []).append(each)
+    imported = _entered_at_import(records)
+    results = [_result(nodeid, seen, imported) for nodeid, seen in reports.items()]
+    broken = {each["id"]: each for each in _of(records, "collect")}
+    for path, each in broken.items():
+        results.append(
+            TestResult(
+                nodeid=path,
+                outcome="failed",
+                phase="collect",
+                longrepr=each["longrepr"],
+                exception=each["exception"],
+                entered=tuple(each["entered"]),
+            )
+        )
+    results.extend(
+        TestResult(
+            nodeid=nodeid,
+            outcome="unfinished",
+            phase="collect",
+            longrepr="this test was not collected",
+        )
+        for nodeid in job.nodes
+        if "::" in nodeid and nodeid not in reports and nodeid.partition("::")[0] not in broken
+    )
+    return results
+
+
+def _result(
+    nodeid: str, reports: Sequence[dict[str, Any]], imported: Mapping[str, tuple[str, ...]]
+) -> TestResult:
+    entered = tuple(dict.fromkeys(key for each in reports for key in each["entered"]))
+    seen = {each["when"]: each for each in reports}
+    is_check = _own_name(nodeid) == CHECKS
+    for phase in _PHASES:
+        each = seen.get(phase)
+        if each is None:
+            outcome = "unfinished"
+        elif each["outcome"] == "passed":
+            continue
+        else:
+            outcome = each["outcome"]
+        if outcome in ("failed", "unfinished") and not entered:
+            entered = imported.get(nodeid.partition("::")[0], ()) or imported.get("", ())
+        return TestResult(
+            nodeid=nodeid,
+            outcome=outcome,
+            phase=phase,
+            longrepr=each.get("longrepr", "") if each else "",
+            exception=each.get("exception", "") if each else "",
+            entered=entered,
+            is_check=is_check,
+        )
+    return TestResult(nodeid=nodeid, outcome="passed", entered=entered, is_check=is_check)
+
+
+def _entered_at_import(records: Sequence[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Functions entered while a test file was imported, by file; under "" all of them."""
+    by_file: dict[str, dict[str, None]] = {"": {}}
+    for each in _of(records, "imported"):
+        for nodeid, keys in each["entered"].items():
+            by_file.setdefault(nodeid.partition("::")[0], {}).update(dict.fromkeys(keys))
+            by_file[""].update(dict.fromkeys(keys))
+    return {path: tuple(keys) for path, keys in by_file.items()}
+
+
+def _ending(
+    answer: Mapping[str, Any],
+    records: Sequence[dict[str, Any]],
+    results: Sequence[TestResult],
+    limits: Limits,
+    kill_means_memory: bool,
+) -> tuple[Ending, str]:
+    running = _running(records)
+    where = f" in {running}" if running else ""
+    if not answer["honest"]:
+        return "untrusted", "something other than the tests' own records was in their pipe"
+    if answer["changed"]:
+        return "untrusted", f"the run changed {answer['changed'][0]}, which judges it"
+    if answer["timed_out"]:
+        return "timeout", f"no verdict within {limits.timeout_seconds:g} s{where}"
+    if answer["flooded"]:
+        return "crashed", "the tests' records went over their bound"
+    if answer["signal"] is not None:
+        return _killed(answer, limits, where, kill_means_memory)
+    session = next(_of(records, "session"), None)
+    if session is None or next(_of(records, "end"), None) is None:
+        if answer["exit"] == 70 and not running:
+            return "crashed", f"pytest did not start: {_last_line(answer['output'])}"
+        return "crashed", f"the process ended itself with exit status {answer['exit']}{where}"
+    planted = [each for each in results if _own_name(each.nodeid) == PLANTED]
+    if any(each.outcome != "failed" for each in planted):
+        return "untrusted", "a test planted to fail was not reported as failed"
+    if session["status"] not in (0, 1, 2, 5):
+        return "crashed", (
+            f"pytest ended with exit status {session['status']}: {_last_line(answer['output'])}"
+        )
+    return "completed", ""
+
+
+def _killed(
+    answer: Mapping[str, Any], limits: Limits, where: str, kill_means_memory: bool
+) -> tuple[Ending, str]:
+    number = answer["signal"]
+    if number == signal.SIGKILL and (answer["oom"] or (answer["oom"] is None and kill_means_memory)):
+        return "out-of-memory", f"more than {limits.memory_bytes // 2**20} MiB of memory{where}"
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    return "crashed", f"killed by {name}{where}"
+
+
+def _running(records: Sequence[dict[str, Any]]) -> str | None:
+    """The test that was started and not seen to its teardown."""
+    started: str | None = None
+    for each in records:
+        if each["kind"] == "start":
+            started = each["id"]
+        elif each["kind"] == "report" and each["when"] == "teardown":
+            started = None
+    return started
+
+
+def _of(records: Iterable[dict[str, Any]], kind: str) -> Iterable[dict[str, Any]] | Any:
+    return (each for each in records if each["kind"] == kind)
+
+
+def _own_name(nodeid: str) -> str:
+    return nodeid.rpartition("::")[2]
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:200] if lines else "nothing was printed"

@@ -1,0 +1,311 @@
+"""Sandboxes in Docker containers, through the daemon's API.
+
+With the image `host` (Linux), an image that holds a few lines of `/etc` and nothing else
+is made once, and this machine's Python, with its packages, is mounted read-only at its
+own paths: the container runs exactly the user's Python and needs no registry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import socket
+import sys
+import tarfile
+import threading
+import time
+from typing import Any
+
+import docker as docker_sdk
+from docker.types import LogConfig, Ulimit
+
+from pytest_selfheal.errors import SandboxFailed, SandboxUnavailable
+from pytest_selfheal.records import Limits
+from pytest_selfheal.sandbox.names import LABEL
+from pytest_selfheal.sandbox.parked import BOOTSTRAP, ParkedSandbox
+from pytest_selfheal.sandbox.workspace import Workspace, snapshot
+
+HOST_IMAGE = "pytest-selfheal-host:2"
+"""Its tag changes with `_ETC`."""
+
+_ETC = {
+    "etc/passwd": "root:x:0:0:root:/:/sbin/nologin\n"
+    "nobody:x:65534:65534:nobody:/tmp:/sbin/nologin\n",
+    "etc/group": "root:x:0:\nnogroup:x:65534:\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+_NOBODY = 65534
+_INODES = 65536
+
+
+class DockerLauncher:
+    """Starts single-use containers. Threads share one client, each with its connection."""
+
+    name = "docker"
+
+    def __init__(
+        self, workspace: Workspace, limits: Limits, *, image: str, runtime: str | None = None
+    ) -> None:
+        """Connect to the daemon, clear away what a killed run left, make the image.
+
+        Raises:
+            SandboxUnavailable: No daemon answers, or the image cannot be had.
+        """
+        self._workspace = workspace
+        self._limits = limits
+        self._is_host = image == "host"
+        self._image = HOST_IMAGE if self._is_host else image
+        self._runtime = runtime
+        self._files: bytes | None = None
+        self._lock = threading.Lock()
+        self._root = str(workspace.root) if os.name == "posix" else "/project"
+        try:
+            self._api = docker_sdk.APIClient(**_from_environment(), version="auto", timeout=60)
+            self._api.ping()
+        except Exception as error:
+            # The SDK lets errors of requests, urllib3 and its own through.
+            raise SandboxUnavailable(f"Docker's daemon does not answer: {_short(error)}") from error
+        try:
+            self._remove_leftovers()
+            self._provide_image()
+        except docker_sdk.errors.DockerException as error:
+            raise SandboxUnavailable(f"Docker image {image!r}: {_short(error)}") from error
+
+    def launch(self) -> ParkedSandbox:
+        """Start a container and park a Python in it."""
+        channel = self._start()
+        return ParkedSandbox(
+            channel,
+            self._workspace,
+            self._limits,
+            files=self._project_files(),
+            sys_path=self._is_host,
+            root=self._root,
+        )
+
+    def close(self) -> None:
+        """Remove what is left of this run's containers, and close the connections."""
+        with contextlib.suppress(Exception):
+            for each in self._ours(f"{LABEL}.owner={_owner(os.getpid())}"):
+                _remove(self._api, each["Id"])
+        self._api.close()
+
+    def _start(self) -> _ContainerChannel:
+        try:
+            created = self._api.create_container(
+                self._image,
+                [sys.executable if self._is_host else "python3", "-u", "-c", BOOTSTRAP],
+                user=_user(),
+                stdin_open=True,
+                environment=dict(self._environment()),
+                working_dir=self._root,
+                network_disabled=True,
+                hostname="sandbox",
+                labels={LABEL: "1", f"{LABEL}.owner": _owner(os.getpid())},
+                host_config=self._api.create_host_config(**self._host_config()),
+            )
+        except docker_sdk.errors.DockerException as error:
+            raise SandboxFailed(f"no container could be made: {_short(error)}") from error
+        channel = _ContainerChannel(self._api, created["Id"], self._limits)
+        try:
+            channel.open()
+        except docker_sdk.errors.DockerException as error:
+            channel.destroy()
+            raise SandboxFailed(f"the container did not start: {_short(error)}") from error
+        except BaseException:
+            channel.destroy()
+            raise
+        return channel
+
+    def _host_config(self) -> dict[str, Any]:
+        limits = self._limits
+        half = limits.disk_bytes // 2  # one half for the project's copy, one for /tmp
+        tmpfs = f"size={half},nr_inodes={_INODES},mode=1777,exec,nosuid,nodev"
+        config: dict[str, Any] = {
+            "network_mode": "none",
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "pids_limit": limits.processes,
+            "mem_limit": limits.memory_bytes,
+            "memswap_limit": limits.memory_bytes,
+            "nano_cpus": int(limits.cpus * 10**9),
+            "init": True,
+            "auto_remove": True,
+            "ipc_mode": "private",
+            "shm_size": min(half, 64 * 2**20),
+            "tmpfs": {"/tmp": tmpfs, self._root: tmpfs},  # noqa: S108 - the container's own
+            "ulimits": [
+                Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
+                Ulimit(name="fsize", soft=limits.file_bytes, hard=limits.file_bytes),
+                Ulimit(name="core", soft=0, hard=0),
+            ],
+            "log_config": LogConfig(type="none"),
+        }
+        if self._is_host:
+            config["binds"] = [f"{path}:{path}:ro" for path in self._workspace.read_paths]
+        if self._runtime:
+            config["runtime"] = self._runtime
+        return config
+
+    def _environment(self) -> dict[str, str]:
+        environment = dict(self._workspace.environment)
+        if not self._is_host:
+            environment.pop("PATH", None)  # the image knows where its Python is
+            environment.pop("PYTHONPATH", None)
+        return environment
+
+    def _project_files(self) -> bytes:
+        with self._lock:
+            if self._files is None:
+                self._files = snapshot(self._workspace.root, self._limits.disk_bytes // 2)
+            return self._files
+
+    def _provide_image(self) -> None:
+        try:
+            self._api.inspect_image(self._image)
+        except docker_sdk.errors.ImageNotFound:
+            if not self._is_host:
+                self._api.pull(self._image, **_tag(self._image))
+                return
+            repository, _, tag = HOST_IMAGE.partition(":")
+            self._api.import_image_from_data(_etc_tar(), repository=repository, tag=tag)
+
+    def _remove_leftovers(self) -> None:
+        """Remove containers whose owner is a process of this machine that has gone."""
+        for each in self._ours(LABEL):
+            owner = each.get("Labels", {}).get(f"{LABEL}.owner", "")
+            host, _, pid = owner.rpartition(":")
+            if host == socket.gethostname() and pid.isdigit() and not _is_alive(int(pid)):
+                _remove(self._api, each["Id"])
+
+    def _ours(self, label: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._api.containers(all=True, filters={"label": label})
+        return found
+
+
+class _ContainerChannel:
+    """A container's standard streams, multiplexed by the daemon on one socket."""
+
+    def __init__(self, api: Any, container: str, limits: Limits) -> None:
+        self._api = api
+        self._container = container
+        self._limits = limits
+        self._streams: Any = None
+        self._socket: Any = None
+        self._left_in_frame = 0
+        self._errors = bytearray()
+        self._destroyed = False
+
+    def open(self) -> None:
+        """Attach first and start then, so that not a byte is missed."""
+        self._streams = self._api.attach_socket(
+            self._container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        )
+        self._socket = getattr(self._streams, "_sock", self._streams)
+        self._api.start(self._container)
+
+    def send(self, data: bytes, deadline: float) -> None:
+        self._socket.settimeout(max(0.01, deadline - time.monotonic()))
+        self._socket.sendall(data)
+
+    def receive(self, size: int, deadline: float) -> bytes:
+        while self._left_in_frame == 0:
+            header = self._exactly(8, deadline)
+            length = int.from_bytes(header[4:], "big")
+            if header[0] == 1:
+                self._left_in_frame = length
+            else:
+                self._errors += self._exactly(length, deadline)
+                del self._errors[:-4096]
+        part = self._some(min(size, self._left_in_frame), deadline)
+        self._left_in_frame -= len(part)
+        return part
+
+    def destroy(self) -> None:
+        if self._destroyed:
+            return
+        self._destroyed = True
+        _remove(self._api, self._container)
+        for each in (getattr(self._streams, "_response", None), self._streams, self._socket):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                each.close()
+
+    def explain_death(self) -> tuple[str, str]:
+        state: dict[str, Any] = {}
+        with contextlib.suppress(Exception):
+            state = self._api.inspect_container(self._container)["State"]
+        if state.get("OOMKilled"):
+            return "out-of-memory", f"more than {self._limits.memory_bytes // 2**20} MiB of memory"
+        lines = self._errors.decode("utf-8", "replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        if last:
+            return "crashed", f"the container ended: {last[:200]}"
+        return "sandbox-failed", "the container went away"
+
+    def _exactly(self, size: int, deadline: float) -> bytes:
+        data = b""
+        while len(data) < size:
+            data += self._some(size - len(data), deadline)
+        return data
+
+    def _some(self, size: int, deadline: float) -> bytes:
+        self._socket.settimeout(max(0.01, deadline - time.monotonic()))
+        part: bytes = self._socket.recv(min(size, 2**20))
+        if not part:
+            raise EOFError
+        return part
+
+
+def _remove(api: Any, container: str) -> None:
+    """Kill and remove; one that is gone, or that the daemon is removing, is no error."""
+    with contextlib.suppress(Exception):
+        api.remove_container(container, force=True, v=True)
+
+
+def _from_environment() -> dict[str, Any]:
+    return docker_sdk.utils.kwargs_from_env()
+
+
+def _tag(image: str) -> dict[str, str]:
+    has_tag = ":" in image.rpartition("/")[2] or "@" in image
+    return {} if has_tag else {"tag": "latest"}
+
+
+def _user() -> str:
+    if os.name != "posix" or os.geteuid() == 0:
+        return f"{_NOBODY}:{_NOBODY}"
+    return f"{os.geteuid()}:{os.getegid()}"
+
+
+def _owner(pid: int) -> str:
+    return f"{socket.gethostname()}:{pid}"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _etc_tar() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, text in _ETC.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            info.mode = 0o644
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def _short(error: BaseException) -> str:
+    text = getattr(error, "explanation", None) or str(error)
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    return " ".join(str(text).split())[:300]

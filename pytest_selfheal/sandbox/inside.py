@@ -1,0 +1,320 @@
+"""The supervisor: the first process of a sandbox, and the only way to the host.
+
+It is sent as text through the sandbox's standard input and runs on the standard library
+and pytest alone. It never runs project code: it puts the files in place, warms up,
+forks the process that runs the tests (`inside_tests`), watches the clock, and relays
+what that process said together with what it can see of it from outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import io
+import json
+import os
+import resource
+import secrets
+import select
+import signal
+import sys
+import tarfile
+import tempfile
+import time
+import types
+from typing import Any
+
+MAX_RESULT_BYTES = 32 * 2**20
+TAIL_BYTES = 16 * 2**10
+
+
+class Channel:
+    """Frames over the two descriptors that lead to the host."""
+
+    def __init__(self, read_fd: int, write_fd: int) -> None:
+        self.read_fd = read_fd
+        self.write_fd = write_fd
+
+    def receive(self) -> bytes:
+        """The next frame; ends the whole process when the host has gone."""
+        return self._exactly(int.from_bytes(self._exactly(4), "big"))
+
+    def send(self, message: dict[str, Any]) -> None:
+        payload = json.dumps(message).encode()
+        data = memoryview(len(payload).to_bytes(4, "big") + payload)
+        while data:
+            data = data[os.write(self.write_fd, data) :]
+
+    def host_has_gone(self) -> bool:
+        """Whether the stream from the host ended; the host sends nothing during a job."""
+        readable, _, _ = select.select([self.read_fd], [], [], 0)
+        return bool(readable)
+
+    def close(self) -> None:
+        os.close(self.read_fd)
+        os.close(self.write_fd)
+
+    def _exactly(self, size: int) -> bytes:
+        parts: list[bytes] = []
+        while size > 0:
+            part = os.read(self.read_fd, min(size, 2**20))
+            if not part:
+                os._exit(0)
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+
+def serve() -> None:
+    """Park, run one job, answer, end."""
+    # The descriptors are moved so that nothing that prints can reach the host.
+    channel = Channel(os.dup(0), os.dup(1))
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1):
+        os.dup2(null, fd)
+    setup = json.loads(channel.receive())
+    try:
+        if setup["has_files"]:
+            unpack(channel.receive(), setup["root"])
+        tests = warm_up(setup)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the host must be told
+        channel.send({"error": f"{type(error).__name__}: {error}"})
+        return
+    os.dup2(null, 2)
+    channel.send({"ready": True})
+    job = json.loads(channel.receive())
+    channel.send(run(channel, setup, job, tests))
+
+
+def unpack(data: bytes, root: str) -> None:
+    """Put the project's files, a tar made by the host, in place."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        if hasattr(tarfile, "fully_trusted_filter"):
+            archive.extractall(root, filter="fully_trusted")  # noqa: S202 - the host's own tar
+        else:
+            archive.extractall(root)  # noqa: S202
+
+
+def warm_up(setup: dict[str, Any]) -> types.ModuleType:
+    """Import what every job needs, so that a job pays for a fork alone."""
+    if setup["sys_path"] is not None:
+        sys.path[:] = setup["sys_path"]
+    sys.argv[:] = ["pytest"]
+    tests = types.ModuleType("selfheal_inside_tests")
+    sys.modules[tests.__name__] = tests
+    exec(compile(setup["tests_source"], "<selfheal>", "exec"), tests.__dict__)  # noqa: S102
+    pytest = importlib.import_module("pytest")
+    for name in setup["warm"]:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    with tempfile.TemporaryDirectory() as empty, open(os.devnull, "w") as null:  # noqa: PTH123
+        with contextlib.redirect_stdout(null), contextlib.redirect_stderr(null):
+            with contextlib.suppress(Exception, SystemExit):
+                arguments = ["-c", os.devnull, "--rootdir", empty, "-p", "no:cacheprovider"]
+                pytest.main([*setup["plugin_args"], *arguments, empty])
+    return tests
+
+
+def run(
+    channel: Channel, setup: dict[str, Any], job: dict[str, Any], tests: types.ModuleType
+) -> dict[str, Any]:
+    """Run one job in a forked process; say what was seen of it, from inside and outside."""
+    root = setup["root"]
+    for path, text in job["overlay"].items():
+        write_overlay(root, path, text.encode("latin-1"))
+    guarded = [os.path.join(root, path) for path in job["guarded"]]
+    before = [digest(path) for path in guarded]
+    kills_before = oom_kills()
+    nonce = secrets.token_hex(16)
+    result_read, result_write = os.pipe()
+    output_read, output_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            channel.close()
+            os.close(result_read)
+            os.close(output_read)
+            confine(setup["limits"], output_write)
+            os.chdir(setup["cwd"])
+            tests.run(setup, job, result_write, nonce)
+        except BaseException as error:  # noqa: BLE001 - this process must never return
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            sys.stderr.flush()
+            os._exit(70)
+        os._exit(0)
+    os.close(result_write)
+    os.close(output_write)
+    watched = Watched(pid, {result_read: MAX_RESULT_BYTES, output_read: TAIL_BYTES})
+    timed_out = watched.wait(channel, job["timeout_seconds"])
+    kills_after = oom_kills()
+    lines, honest = checked_lines(bytes(watched.data[result_read]), nonce)
+    return {
+        "signal": watched.signal,
+        "exit": watched.exit,
+        "timed_out": timed_out,
+        "oom": None if kills_after is None else kills_after > (kills_before or 0),
+        "lines": lines,
+        "honest": honest,
+        "flooded": watched.flooded,
+        "output": watched.data[output_read].decode("utf-8", "replace"),
+        "changed": [
+            path
+            for path, full, old in zip(job["guarded"], guarded, before, strict=True)
+            if digest(full) != old
+        ],
+    }
+
+
+def write_overlay(root: str, path: str, data: bytes) -> None:
+    """Put a changed file over the project's, as a new file with no cached bytecode."""
+    full = os.path.join(root, path)
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(full)
+    with open(full, "wb") as file:  # noqa: PTH123
+        file.write(data)
+
+
+def digest(path: str) -> str | None:
+    """A file's hash, None where it cannot be read."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return None
+
+
+def confine(limits: dict[str, Any], output_fd: int) -> None:
+    """Make the forked process one that cannot flood or outlive its sandbox."""
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(output_fd, 1)
+    os.dup2(output_fd, 2)
+    os.close(output_fd)
+    for name, value in (
+        (resource.RLIMIT_FSIZE, limits["file_bytes"]),
+        (resource.RLIMIT_NOFILE, limits["open_files"]),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(name)
+        if hard != resource.RLIM_INFINITY:
+            value = min(value, hard)
+        resource.setrlimit(name, (value, value))
+    # When memory runs out the kernel is to take this process, never the supervisor.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
+        file.write("1000")
+
+
+class Watched:
+    """A forked process, with its pipes drained up to a bound and its end awaited."""
+
+    def __init__(self, pid: int, bounds: dict[int, int]) -> None:
+        self.pid = pid
+        self.data = {fd: bytearray() for fd in bounds}
+        self.bounds = bounds
+        self.flooded = False
+        self.exit: int | None = None
+        self.signal: int | None = None
+        self._open = set(bounds)
+        for fd in bounds:
+            os.set_blocking(fd, False)
+
+    def wait(self, channel: Channel, timeout_seconds: float) -> bool:
+        """Wait for the end of the process; True if it had to be killed for its time."""
+        deadline = time.monotonic() + timeout_seconds
+        pause = 0.001
+        while not self._reap():
+            if channel.host_has_gone():
+                self._kill()
+                os._exit(0)
+            if time.monotonic() > deadline or self.flooded:
+                self._kill()
+                os.waitpid(self.pid, 0)
+                self._drain(0)
+                return not self.flooded
+            self._drain(pause)
+            pause = min(pause * 2, 0.02)
+        self._drain(0)
+        self._kill()
+        return False
+
+    def _reap(self) -> bool:
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid == 0:
+            return False
+        if os.WIFSIGNALED(status):
+            self.signal = os.WTERMSIG(status)
+        else:
+            self.exit = os.WEXITSTATUS(status)
+        return True
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _drain(self, timeout: float) -> None:
+        if not self._open:
+            time.sleep(timeout)
+            return
+        readable, _, _ = select.select(list(self._open), [], [], timeout)
+        while readable:
+            for fd in readable:
+                self._read(fd)
+            readable, _, _ = select.select(list(self._open), [], [], 0)
+            if self.flooded:
+                return
+
+    def _read(self, fd: int) -> None:
+        try:
+            part = os.read(fd, 2**16)
+        except BlockingIOError:
+            return
+        if not part:
+            self._open.discard(fd)
+            return
+        data = self.data[fd]
+        data += part
+        if len(data) > self.bounds[fd]:
+            if self.bounds[fd] == MAX_RESULT_BYTES:
+                self.flooded = True
+            else:  # of what it printed, the end is what explains
+                del data[: len(data) - self.bounds[fd]]
+
+
+def checked_lines(data: bytes, nonce: str) -> tuple[list[Any], bool]:
+    """The records of the forked process; False if anything else was in the pipe."""
+    records: list[Any] = []
+    lines = data.split(b"\n")
+    if lines and lines[-1]:
+        lines = lines[:-1]  # cut off by the process's end, which is told of by its status
+    for number, line in enumerate(line for line in lines if line):
+        given, _, rest = line.partition(b" ")
+        counted, _, text = rest.partition(b" ")
+        try:
+            if given.decode() != nonce or int(counted) != number:
+                return records, False
+            records.append(json.loads(text))
+        except ValueError:
+            return records, False
+    return records, True
+
+
+def oom_kills() -> int | None:
+    """How many processes of this sandbox's memory group the kernel has killed so far."""
+    for path in (
+        "/sys/fs/cgroup/memory.events",
+        "/sys/fs/cgroup/memory/memory.oom_control",
+    ):
+        with contextlib.suppress(OSError), open(path) as file:  # noqa: PTH123
+            for line in file:
+                name, _, value = line.partition(" ")
+                if name == "oom_kill":
+                    return int(value)
+    return None
+
+
+if __name__ == "selfheal_inside":
+    serve()
+    os._exit(0)

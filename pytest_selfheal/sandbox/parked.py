@@ -1,0 +1,160 @@
+"""The host's end of a parked sandbox: set up, one job, and the end.
+
+Common to all launchers, which differ only in the channel they give.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.resources
+import time
+from pathlib import PurePosixPath
+from typing import Any
+
+from pytest_selfheal.errors import SandboxFailed
+from pytest_selfheal.records import Job, Limits, RunOutcome
+from pytest_selfheal.sandbox.conclude import conclude
+from pytest_selfheal.sandbox.frames import Channel, pack, pack_json, receive_json
+from pytest_selfheal.sandbox.workspace import Workspace
+
+START_SECONDS = 60.0
+GRACE_SECONDS = 10.0
+"""How long after a job's own time limit the host waits for the supervisor to say so."""
+
+# Reads the supervisor's text from standard input, so that a sandbox needs nothing of ours.
+BOOTSTRAP = """\
+import os
+def read(size):
+    data = b""
+    while len(data) < size:
+        part = os.read(0, size - len(data))
+        if not part:
+            os._exit(0)
+        data += part
+    return data
+text = read(int.from_bytes(read(4), "big"))
+exec(compile(text, "<selfheal>", "exec"), {"__name__": "selfheal_inside"})
+"""
+
+_GUARDED_NAMES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml",
+                  "tox.ini", "setup.cfg")  # fmt: skip
+
+
+class ParkedSandbox:
+    """A sandbox that is up and waits for its one job."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        workspace: Workspace,
+        limits: Limits,
+        *,
+        files: bytes | None,
+        sys_path: bool = True,
+        root: str | None = None,
+        kill_means_memory: bool = False,
+    ) -> None:
+        """Send the supervisor and the files, and wait until it is parked.
+
+        Args:
+            channel: The streams of a process that runs `BOOTSTRAP`.
+            workspace: What to mirror.
+            limits: What it may use.
+            files: The project's files as a tar, None where they are in place already.
+            sys_path: Whether the host's import path holds in there.
+            root: Where the project lies in there, if not at its own path.
+            kill_means_memory: See `conclude`.
+
+        Raises:
+            SandboxFailed: It did not come up. The channel is destroyed.
+        """
+        self._channel = channel
+        self._limits = limits
+        self._root = root or str(workspace.root)
+        self._kill_means_memory = kill_means_memory
+        cwd = workspace.cwd
+        relative = cwd.relative_to(workspace.root) if cwd.is_relative_to(workspace.root) else ""
+        setup = {
+            "root": self._root,
+            "cwd": str(PurePosixPath(self._root, str(relative))),
+            "args": list(workspace.pytest_args),
+            "plugin_args": list(workspace.plugin_args),
+            "sys_path": list(workspace.sys_path) if sys_path else None,
+            "warm": list(workspace.warm),
+            "limits": dataclasses.asdict(limits),
+            "tests_source": _source("inside_tests.py"),
+            "has_files": files is not None,
+        }
+        try:
+            data = pack(_source("inside.py").encode()) + pack_json(setup)
+            if files is not None:
+                data += pack(files)
+            deadline = time.monotonic() + START_SECONDS
+            channel.send(data, deadline)
+            answer = receive_json(channel, deadline)
+        except (OSError, EOFError, ValueError) as error:
+            _, why = channel.explain_death()
+            channel.destroy()
+            raise SandboxFailed(f"the sandbox did not start: {why or error}") from error
+        except BaseException:
+            channel.destroy()
+            raise
+        if "error" in answer:
+            channel.destroy()
+            raise SandboxFailed(f"the sandbox did not start: {answer['error']}")
+
+    def run(self, job: Job) -> RunOutcome:
+        """Run a job; what the code in there does is an outcome, never an exception."""
+        start = time.monotonic()
+        try:
+            outcome = self._run(job)
+        finally:
+            seconds = time.monotonic() - start
+        return dataclasses.replace(outcome, seconds=seconds)
+
+    def close(self) -> None:
+        """End everything inside and remove what was left."""
+        self._channel.destroy()
+
+    def _run(self, job: Job) -> RunOutcome:
+        timeout = self._limits.timeout_seconds
+        deadline = time.monotonic() + timeout + GRACE_SECONDS
+        try:
+            self._channel.send(pack_json(_message(job, timeout)), deadline)
+            answer = receive_json(self._channel, deadline)
+        except TimeoutError:
+            return RunOutcome(ending="timeout", why=f"no answer from the sandbox in {timeout:g} s")
+        except EOFError:
+            ending, why = self._channel.explain_death()
+            return RunOutcome(ending=ending, why=why)  # type: ignore[arg-type]
+        except ValueError as error:
+            return RunOutcome(ending="untrusted", why=f"the sandbox gave {error}")
+        except OSError as error:
+            return RunOutcome(ending="sandbox-failed", why=f"the sandbox was lost: {error}")
+        return conclude(answer, job, self._limits, kill_means_memory=self._kill_means_memory)
+
+
+def _message(job: Job, timeout_seconds: float) -> dict[str, Any]:
+    return {
+        "nodes": list(job.nodes),
+        "overlay": {path: data.decode("latin-1") for path, data in job.overlay.items()},
+        "watch": [dataclasses.asdict(each) for each in job.watch],
+        "checks": dict(job.checks),
+        "shuffle_seed": job.shuffle_seed,
+        "guarded": sorted(_guarded(job)),
+        "timeout_seconds": timeout_seconds,
+    }
+
+
+def _guarded(job: Job) -> set[str]:
+    """The files that judge: the tests', every conftest above them, pytest's settings."""
+    guarded = set(_GUARDED_NAMES)
+    for node in job.nodes:
+        path = PurePosixPath(node.partition("::")[0])
+        guarded.add(str(path))
+        guarded.update(str(parent / "conftest.py") for parent in path.parents)
+    return guarded
+
+
+def _source(name: str) -> str:
+    return importlib.resources.files(__package__).joinpath(name).read_text("utf-8")

@@ -1,0 +1,193 @@
+"""What a sandbox must hold to run a project's tests as the user's own run did.
+
+Gathered once, on the host, before the first sandbox is started; plain values throughout.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from pytest_selfheal.errors import SandboxFailed
+
+LEFT_OUT_FOLDERS = frozenset(
+    {
+        ".git", ".hg", ".svn", ".bzr", "__pycache__", ".pytest_cache", ".mypy_cache",
+        ".ruff_cache", ".hypothesis", ".tox", ".nox", ".venv", "venv", "node_modules",
+        ".eggs", ".idea", ".vscode", ".aws", ".ssh", ".gnupg",
+    }
+)  # fmt: skip
+"""Folders that no test needs: history, environments, caches, keys."""
+
+SECRET_FILES = frozenset({".env", ".netrc", ".pypirc", ".npmrc", ".git-credentials", ".htpasswd"})
+HARMLESS_ENV_FILES = (".example", ".sample", ".template", ".dist")
+MAX_FILE_BYTES = 32 * 2**20
+
+SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/lib32", "/bin")
+"""Not /sbin: the daemon puts a container's init there."""
+SYSTEM_FILES = (
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/alternatives",
+    "/nix/store",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """A project's surroundings, as a sandbox mirrors them."""
+
+    root: Path
+    """pytest's rootdir, resolved."""
+    cwd: Path
+    """The folder that pytest was invoked in."""
+    pytest_args: tuple[str, ...] = ()
+    """The options of the user's run that hold in the sandbox too."""
+    plugin_args: tuple[str, ...] = ()
+    """Those of them that load or block plugins."""
+    sys_path: tuple[str, ...] = ()
+    environment: Mapping[str, str]
+    """Every variable of the sandbox."""
+    warm: tuple[str, ...] = ()
+    """Modules outside the project, imported while a sandbox is parked."""
+
+    @property
+    def read_paths(self) -> tuple[str, ...]:
+        """Folders and files outside the project that Python needs, none holding another.
+
+        A path that the project's folder or the user's home lies in is never among them.
+        """
+        wanted = [*SYSTEM_FOLDERS, *SYSTEM_FILES, sys.base_prefix, sys.prefix, *self.sys_path]
+        return tuple(_outermost(self._outside(wanted), self.root))
+
+    def _outside(self, paths: Iterable[str]) -> Iterator[Path]:
+        forbidden = [self.root, Path.home(), Path("/root"), Path("/home"), Path("/etc")]
+        environments = {Path(sys.prefix), Path(sys.base_prefix)}
+        for text in paths:
+            for path in {Path(text), Path(text).resolve()}:
+                inside = path.is_relative_to(self.root) and path not in environments
+                holds = any(each.is_relative_to(path) for each in forbidden)
+                if path.is_absolute() and path.exists() and not inside and not holds:
+                    yield path
+
+
+def _outermost(paths: Iterable[Path], root: Path) -> Iterator[str]:
+    kept: list[Path] = []
+    for path in sorted(set(paths), key=lambda each: len(each.parts)):
+        # What lies in the project's folder is hidden by its copy, so it is named itself.
+        over = [each for each in kept if path.is_relative_to(each)]
+        if not over or (path.is_relative_to(root) and not over[-1].is_relative_to(root)):
+            kept.append(path)
+            yield str(path)
+
+
+def base_environment(
+    source: Mapping[str, str], names: Sequence[str], temporary: str
+) -> dict[str, str]:
+    """The variables of a sandbox: what Python needs to start, and what the user named.
+
+    Args:
+        source: The user's own environment.
+        names: What `selfheal_env` lists.
+        temporary: The sandbox's folder for temporary files.
+    """
+    environment = {
+        "PATH": os.pathsep.join(
+            [str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
+        ),
+        "HOME": temporary,
+        "TMPDIR": temporary,
+        "LANG": "C.UTF-8",
+        "COLUMNS": "100",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MALLOC_ARENA_MAX": "2",  # each arena reserves 64 MiB of address space a thread
+        "PYTEST_SELFHEAL_SANDBOX": "1",
+    }
+    wanted = ["PYTHONPATH", "TZ", *names]
+    environment.update({name: source[name] for name in wanted if name in source})
+    return environment
+
+
+def third_party_modules(modules: Mapping[str, ModuleType], root: Path) -> tuple[str, ...]:
+    """Names of imported modules that come from installed packages, in import order."""
+    ours = ("pytest_selfheal", "_pytest", "pytest", "pluggy", "openai", "docker", "sandlock")
+    names = []
+    for name, module in list(modules.items()):
+        file = getattr(module, "__file__", None)
+        top = name.partition(".")[0]
+        if not isinstance(file, str) or top in ours or name in ("__main__", "conftest"):
+            continue
+        if "site-packages" in file or "dist-packages" in file:
+            names.append(name)
+    return tuple(names)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a file's name says that it holds credentials."""
+    if name.startswith(".env"):
+        return not name.endswith(HARMLESS_ENV_FILES) and (name == ".env" or name[4] == ".")
+    return name in SECRET_FILES or name.startswith("id_rsa") or name.startswith("id_ed25519")
+
+
+def left_out(root: Path) -> Iterator[Path]:
+    """Files and folders below the root that no sandbox shows, by absolute path."""
+    for folder, folders, files in os.walk(root):
+        here = Path(folder)
+        for name in list(folders):
+            if name in LEFT_OUT_FOLDERS or (here / name / "pyvenv.cfg").exists():
+                folders.remove(name)
+                yield here / name
+        for name in files:
+            if is_secret(name):
+                yield here / name
+
+
+def snapshot(root: Path, limit_bytes: int) -> bytes:
+    """The project's files as a tar, without what no test needs.
+
+    Raises:
+        SandboxFailed: They are larger than `limit_bytes`; the message says what to do.
+    """
+    buffer = io.BytesIO()
+    hidden = set(left_out(root))
+    total = 0
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path in _walk(root, hidden):
+            try:
+                info = archive.gettarinfo(path, arcname=str(path.relative_to(root)))
+                if not (info.isfile() or info.isdir() or info.issym()):
+                    continue  # sockets, pipes and devices have no place in a copy
+                if info.islnk() or info.size > MAX_FILE_BYTES:
+                    continue
+                info.uid = info.gid = 0
+                info.mode |= 0o600 if info.isfile() else 0o700
+                total += info.size
+                if total > limit_bytes:
+                    raise SandboxFailed(
+                        f"the project below {root} is larger than the sandbox's "
+                        f"{limit_bytes // 2**20} MiB: raise selfheal_disk"
+                    )
+                if info.isfile():
+                    with path.open("rb") as file:
+                        archive.addfile(info, file)
+                else:
+                    archive.addfile(info)
+            except OSError:
+                continue  # unreadable, or gone since it was listed
+    return buffer.getvalue()
+
+
+def _walk(root: Path, hidden: set[Path]) -> Iterator[Path]:
+    for folder, folders, files in os.walk(root):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if here / name not in hidden)
+        for name in (*folders, *sorted(files)):
+            if here / name not in hidden:
+                yield here / name
