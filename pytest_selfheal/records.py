@@ -69,6 +69,8 @@ class Stub:
     is_living: bool = False
     """It has a real body: left alone while its tests pass."""
     marker: Literal["decorator", "comment", "class"]
+    is_wrapped: bool = False
+    """`@heal`, its own or its class's, stands in for it and raises when it is called."""
     options: MarkerOptions = MarkerOptions()
 
     @property
@@ -123,6 +125,8 @@ class Piece:
     """Import statements that the definition or its helpers need, one each."""
     helpers: tuple[str, ...] = ()
     """Module-level definitions and constants that it needs, in the reply's order."""
+    members: tuple[str, ...] = ()
+    """What the reply adds to the stub's class for it: methods and constants, dedented."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +192,8 @@ class Job:
     """The model's own asserts, by the path of the module whose names they use."""
     shuffle_seed: int | None = None
     """Runs the tests in another order where given."""
+    timeout_seconds: float | None = None
+    """Wall seconds, if not the sandbox's own limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ each seen to pass; whatever was asked for and not seen is `unfinished`.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_selfheal.records import Ending, Job, Limits, Phase, RunOutcome, TestResult
@@ -148,7 +148,9 @@ def _killed(
     answer: Mapping[str, Any], limits: Limits, where: str, kill_means_memory: bool
 ) -> tuple[Ending, str]:
     number = answer["signal"]
-    if number == signal.SIGKILL and (answer["oom"] or (answer["oom"] is None and kill_means_memory)):
+    if number == signal.SIGKILL and (
+        answer["oom"] or (answer["oom"] is None and kill_means_memory)
+    ):
         return "out-of-memory", f"more than {limits.memory_bytes // 2**20} MiB of memory{where}"
     try:
         name = signal.Signals(number).name
@@ -168,7 +170,7 @@ def _running(records: Sequence[dict[str, Any]]) -> str | None:
     return started
 
 
-def _of(records: Iterable[dict[str, Any]], kind: str) -> Iterable[dict[str, Any]] | Any:
+def _of(records: Iterable[dict[str, Any]], kind: str) -> Iterator[dict[str, Any]]:
     return (each for each in records if each["kind"] == kind)
 
 

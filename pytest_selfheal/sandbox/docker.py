@@ -19,6 +19,7 @@ from typing import Any
 
 import docker as docker_sdk
 from docker.types import LogConfig, Ulimit
+from docker.utils import kwargs_from_env
 
 from pytest_selfheal.errors import SandboxFailed, SandboxUnavailable
 from pytest_selfheal.records import Limits
@@ -61,7 +62,7 @@ class DockerLauncher:
         self._lock = threading.Lock()
         self._root = str(workspace.root) if os.name == "posix" else "/project"
         try:
-            self._api = docker_sdk.APIClient(**_from_environment(), version="auto", timeout=60)
+            self._api: Any = docker_sdk.APIClient(**kwargs_from_env(), version="auto", timeout=60)
             self._api.ping()
         except Exception as error:
             # The SDK lets errors of requests, urllib3 and its own through.
@@ -167,7 +168,7 @@ class DockerLauncher:
             self._api.inspect_image(self._image)
         except docker_sdk.errors.ImageNotFound:
             if not self._is_host:
-                self._api.pull(self._image, **_tag(self._image))
+                self._api.pull(self._image, tag=_tag(self._image))
                 return
             repository, _, tag = HOST_IMAGE.partition(":")
             self._api.import_image_from_data(_etc_tar(), repository=repository, tag=tag)
@@ -229,8 +230,9 @@ class _ContainerChannel:
         self._destroyed = True
         _remove(self._api, self._container)
         for each in (getattr(self._streams, "_response", None), self._streams, self._socket):
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                each.close()
+            if each is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    each.close()
 
     def explain_death(self) -> tuple[str, str]:
         state: dict[str, Any] = {}
@@ -264,13 +266,9 @@ def _remove(api: Any, container: str) -> None:
         api.remove_container(container, force=True, v=True)
 
 
-def _from_environment() -> dict[str, Any]:
-    return docker_sdk.utils.kwargs_from_env()
-
-
-def _tag(image: str) -> dict[str, str]:
+def _tag(image: str) -> str | None:
     has_tag = ":" in image.rpartition("/")[2] or "@" in image
-    return {} if has_tag else {"tag": "latest"}
+    return None if has_tag else "latest"
 
 
 def _user() -> str:

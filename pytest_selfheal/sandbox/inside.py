@@ -108,12 +108,21 @@ def warm_up(setup: dict[str, Any]) -> types.ModuleType:
     for name in setup["warm"]:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-    with tempfile.TemporaryDirectory() as empty, open(os.devnull, "w") as null:  # noqa: PTH123
-        with contextlib.redirect_stdout(null), contextlib.redirect_stderr(null):
-            with contextlib.suppress(Exception, SystemExit):
-                arguments = ["-c", os.devnull, "--rootdir", empty, "-p", "no:cacheprovider"]
-                pytest.main([*setup["plugin_args"], *arguments, empty])
+    run_empty_session(pytest, setup["plugin_args"])
     return tests
+
+
+def run_empty_session(pytest: Any, plugin_args: list[str]) -> None:
+    """Load what pytest and its plugins load only in a session; nothing of it is shown."""
+    with (
+        tempfile.TemporaryDirectory() as empty,
+        open(os.devnull, "w") as null,
+        contextlib.redirect_stdout(null),
+        contextlib.redirect_stderr(null),
+        contextlib.suppress(Exception, SystemExit),
+    ):
+        arguments = ["-c", os.devnull, "--rootdir", empty, "-p", "no:cacheprovider"]
+        pytest.main([*plugin_args, *arguments, empty])
 
 
 def run(
@@ -172,14 +181,14 @@ def write_overlay(root: str, path: str, data: bytes) -> None:
     os.makedirs(os.path.dirname(full), exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(full)
-    with open(full, "wb") as file:  # noqa: PTH123
+    with open(full, "wb") as file:
         file.write(data)
 
 
 def digest(path: str) -> str | None:
     """A file's hash, None where it cannot be read."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb") as file:
             return hashlib.sha256(file.read()).hexdigest()
     except OSError:
         return None
@@ -203,7 +212,7 @@ def confine(limits: dict[str, Any], output_fd: int) -> None:
             value = min(value, hard)
         resource.setrlimit(name, (value, value))
     # When memory runs out the kernel is to take this process, never the supervisor.
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
 
 
@@ -307,7 +316,7 @@ def oom_kills() -> int | None:
         "/sys/fs/cgroup/memory.events",
         "/sys/fs/cgroup/memory/memory.oom_control",
     ):
-        with contextlib.suppress(OSError), open(path) as file:  # noqa: PTH123
+        with contextlib.suppress(OSError), open(path) as file:
             for line in file:
                 name, _, value = line.partition(" ")
                 if name == "oom_kill":

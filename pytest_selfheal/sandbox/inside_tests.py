@@ -179,9 +179,7 @@ class Recorder:
 
     def _own_items(self, chosen: list[pytest.Item]) -> Iterator[pytest.Item]:
         """The model's checks, and a test that must fail, as neighbours of a chosen test."""
-        parent = next(
-            (found for item in chosen if (found := item.getparent(pytest.Module))), None
-        )
+        parent = next((found for item in chosen if (found := item.getparent(pytest.Module))), None)
         if parent is None or not isinstance(parent.obj, type(sys)):
             return
         if self._checks:
@@ -189,6 +187,7 @@ class Recorder:
         yield pytest.Function.from_parent(parent, name=PLANTED, callobj=planted)
 
     def _run_checks(self) -> None:
+        __tracebackhide__ = True
         for path, text in self._checks.items():
             full = os.path.join(self._root, path)
             module = module_of(full)
@@ -199,13 +198,14 @@ class Recorder:
 def planted() -> None:
     """A test that fails: where it is reported as passed, no report can be believed."""
     left, right = "a planted test", "must fail"
-    assert left == right  # noqa: S101
+    assert left == right
 
 
 def run_checks(text: str, names: dict[str, Any]) -> None:
     """Run asserts in a copy of a module's names, explained as pytest explains its own."""
     from _pytest.assertion.rewrite import rewrite_asserts
 
+    __tracebackhide__ = True
     name = "<checks>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     tree = ast.parse(text, name)
@@ -295,7 +295,7 @@ class Tracer:
             # From source: cached bytecode is neither traced nor to be trusted.
             return this.source_to_code(self._instrumented(this.get_data(path), path), path)
 
-        loader.get_code = get_code  # type: ignore[method-assign]
+        loader.get_code = get_code  # type: ignore[method-assign, assignment]
         plain_rewrite = rewrite.rewrite_asserts
 
         def rewrite_asserts(mod: ast.Module, source: bytes, *rest: Any, **more: Any) -> None:

@@ -184,7 +184,7 @@ def _size_of(folder: Path) -> int:
     for parent, _, files in os.walk(folder):
         for name in files:
             with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+                total += Path(parent, name).lstat().st_blocks * 512
     return total
 
 

@@ -117,7 +117,7 @@ class ParkedSandbox:
         self._channel.destroy()
 
     def _run(self, job: Job) -> RunOutcome:
-        timeout = self._limits.timeout_seconds
+        timeout = job.timeout_seconds or self._limits.timeout_seconds
         deadline = time.monotonic() + timeout + GRACE_SECONDS
         try:
             self._channel.send(pack_json(_message(job, timeout)), deadline)
@@ -131,7 +131,8 @@ class ParkedSandbox:
             return RunOutcome(ending="untrusted", why=f"the sandbox gave {error}")
         except OSError as error:
             return RunOutcome(ending="sandbox-failed", why=f"the sandbox was lost: {error}")
-        return conclude(answer, job, self._limits, kill_means_memory=self._kill_means_memory)
+        limits = dataclasses.replace(self._limits, timeout_seconds=timeout)
+        return conclude(answer, job, limits, kill_means_memory=self._kill_means_memory)
 
 
 def _message(job: Job, timeout_seconds: float) -> dict[str, Any]:

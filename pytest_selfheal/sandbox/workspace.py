@@ -133,7 +133,7 @@ def is_secret(name: str) -> bool:
     """Whether a file's name says that it holds credentials."""
     if name.startswith(".env"):
         return not name.endswith(HARMLESS_ENV_FILES) and (name == ".env" or name[4] == ".")
-    return name in SECRET_FILES or name.startswith("id_rsa") or name.startswith("id_ed25519")
+    return name in SECRET_FILES or name.startswith(("id_rsa", "id_ed25519"))
 
 
 def left_out(root: Path) -> Iterator[Path]:

@@ -1,0 +1,305 @@
+"""The table of options: what may be given, by which name, and what it is by default.
+
+Only names and words stand here; what a value means is decided in `settings`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pytest
+
+Kind = Literal["flag", "choice", "int", "float", "size", "str", "url", "path", "bool", "names"]
+
+DEFAULT_MODEL = "gpt-5.5"
+"""A general model that the SDK lists for both APIs and that is not announced to end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One thing that a user may set."""
+
+    flag: str | None = None
+    """Its name on the command line; None where it is for ini files alone."""
+    ini: str | None = None
+    """Its key in ini files; None where it is for the command line alone."""
+    kind: Kind
+    help: str
+    """One sentence; the default is added where it is shown."""
+    metavar: str = ""
+    default: str | int | float | bool | None = None
+    """As a user would write it; None for nothing."""
+    choices: tuple[str, ...] = ()
+    least: float = 1
+    """The smallest number that is accepted (bytes, where `kind` is `size`)."""
+    suffixes: tuple[str, ...] = ()
+    """What a path may end in, lower case; empty for anything."""
+    repeatable: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name inside: the field of `Settings`, and argparse's `dest` after a prefix."""
+        if self.ini is not None:
+            return self.ini.removeprefix("selfheal_")
+        return "enabled"
+
+    @property
+    def dest(self) -> str:
+        """The attribute of `config.option` that holds the command line's value."""
+        return self.ini or "selfheal"
+
+    @property
+    def help_with_default(self) -> str:
+        """The help text, ending with the default."""
+        shown = self.default
+        if shown is None:
+            shown = "none"
+        elif self.kind in ("flag", "bool"):
+            shown = {"flag": "off", "bool": "false"}[self.kind]
+        return f"{self.help} (default: {shown})"
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        flag="--selfheal",
+        kind="flag",
+        default=False,
+        help="Heal after the run: fill in the marked stubs that failing tests reach.",
+    ),
+    Option(
+        flag="--selfheal-mode",
+        ini="selfheal_mode",
+        metavar="MODE",
+        kind="choice",
+        choices=("apply", "propose", "review", "check"),
+        default="apply",
+        help="apply rewrites the stubs; propose leaves the tree alone and writes a patch; "
+        "review asks for each; check calls no model and lists what is unhealed.",
+    ),
+    Option(
+        flag="--selfheal-model",
+        ini="selfheal_model",
+        metavar="NAME",
+        kind="str",
+        default=DEFAULT_MODEL,
+        help="The model's name as sent to the API; any that the endpoint offers.",
+    ),
+    Option(
+        flag="--selfheal-base-url",
+        ini="selfheal_base_url",
+        metavar="URL",
+        kind="url",
+        help="An OpenAI-compatible endpoint, such as http://localhost:11434/v1; without it "
+        "OPENAI_BASE_URL, else OpenAI's own.",
+    ),
+    Option(
+        flag="--selfheal-api",
+        ini="selfheal_api",
+        metavar="API",
+        kind="choice",
+        choices=("auto", "responses", "chat"),
+        default="auto",
+        help="responses, chat (completions), or auto: Responses on OpenAI's own endpoint, "
+        "Chat Completions elsewhere.",
+    ),
+    Option(
+        flag="--selfheal-replay",
+        ini="selfheal_replay",
+        metavar="PATH",
+        kind="path",
+        help="Answer from this recording and call nobody.",
+    ),
+    Option(
+        flag="--selfheal-record",
+        ini="selfheal_record",
+        metavar="PATH",
+        kind="path",
+        help="Write such a recording.",
+    ),
+    Option(
+        flag="--selfheal-sandbox",
+        ini="selfheal_sandbox",
+        metavar="KIND",
+        kind="choice",
+        choices=("auto", "docker", "bubblewrap", "landlock"),
+        default="auto",
+        help="docker, bubblewrap, landlock, or auto: docker where its daemon answers, else "
+        "bubblewrap where it may be used, else landlock, else an error.",
+    ),
+    Option(
+        flag="--selfheal-image",
+        ini="selfheal_image",
+        metavar="IMAGE",
+        kind="str",
+        default="host",
+        help="docker: host mirrors this Python environment read-only, anything else is an "
+        "image's name.",
+    ),
+    Option(
+        flag="--selfheal-attempts",
+        ini="selfheal_attempts",
+        metavar="N",
+        kind="int",
+        default=5,
+        help="Model replies tried for a stub or group.",
+    ),
+    Option(
+        flag="--selfheal-jobs",
+        ini="selfheal_jobs",
+        metavar="N",
+        kind="int",
+        default=8,
+        help="Stubs or groups healed at once.",
+    ),
+    Option(
+        flag="--selfheal-timeout",
+        ini="selfheal_timeout",
+        metavar="SECONDS",
+        kind="float",
+        least=0.1,
+        default=60,
+        help="Wall seconds for one verification.",
+    ),
+    Option(
+        flag="--selfheal-memory",
+        ini="selfheal_memory",
+        metavar="SIZE",
+        kind="size",
+        least=2**20,
+        default="512m",
+        help="Memory of one sandbox, swap included.",
+    ),
+    Option(
+        flag="--selfheal-processes",
+        ini="selfheal_processes",
+        metavar="N",
+        kind="int",
+        default=128,
+        help="Processes and threads of one sandbox.",
+    ),
+    Option(
+        flag="--selfheal-cpus",
+        ini="selfheal_cpus",
+        metavar="N",
+        kind="float",
+        least=0.01,
+        default=1.0,
+        help="Processors that one sandbox may keep busy; parts of one are fine.",
+    ),
+    Option(
+        flag="--selfheal-disk",
+        ini="selfheal_disk",
+        metavar="SIZE",
+        kind="size",
+        least=2**20,
+        default="256m",
+        help="The size of the project's copy in one sandbox and of its /tmp, each.",
+    ),
+    Option(
+        flag="--selfheal-file-size",
+        ini="selfheal_file_size",
+        metavar="SIZE",
+        kind="size",
+        least=2**12,
+        default="64m",
+        help="The largest single file that a sandbox may write.",
+    ),
+    Option(
+        flag="--selfheal-open-files",
+        ini="selfheal_open_files",
+        metavar="N",
+        kind="int",
+        least=16,
+        default=1024,
+        help="Files that a process in a sandbox may hold open.",
+    ),
+    Option(
+        flag="--selfheal-max-requests",
+        ini="selfheal_max_requests",
+        metavar="N",
+        kind="int",
+        help="A run's budget of requests, over all its jobs.",
+    ),
+    Option(
+        flag="--selfheal-max-tokens",
+        ini="selfheal_max_tokens",
+        metavar="N",
+        kind="int",
+        help="A run's budget of tokens, in and out, over all its jobs.",
+    ),
+    Option(
+        flag="--selfheal-rpm",
+        ini="selfheal_rpm",
+        metavar="N",
+        kind="int",
+        help="Requests a minute, shared by every process of this user in this project.",
+    ),
+    Option(
+        flag="--selfheal-tpm",
+        ini="selfheal_tpm",
+        metavar="N",
+        kind="int",
+        help="Tokens a minute, shared by every process of this user in this project.",
+    ),
+    Option(
+        flag="--selfheal-patch",
+        ini="selfheal_patch",
+        metavar="PATH",
+        kind="path",
+        default="selfheal.patch",
+        help="propose: where the patch goes; git apply takes it from the rootdir.",
+    ),
+    Option(
+        flag="--selfheal-report",
+        ini="selfheal_report",
+        metavar="PATH",
+        kind="path",
+        suffixes=(".json", ".html"),
+        repeatable=True,
+        help="Write a report, .json or .html; may be given twice.",
+    ),
+    Option(
+        ini="selfheal_env",
+        kind="names",
+        help="Names of environment variables that a sandbox may see.",
+    ),
+    Option(
+        ini="selfheal_keep_marker",
+        kind="bool",
+        default=False,
+        help="Leave the markers in place after a green heal: true or false.",
+    ),
+    Option(
+        ini="selfheal_docker_runtime",
+        kind="str",
+        help="docker: the runtime that containers are started with, such as runsc.",
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Make every option known to pytest, on its command line and in its ini files.
+
+    Nothing is given a default here, so that `read_settings` can tell what was set.
+    """
+    group = parser.getgroup("selfheal", "selfheal: fill in marked stubs from failing tests")
+    for option in OPTIONS:
+        if option.flag is not None:
+            group.addoption(option.flag, **_argparse_keywords(option))
+        if option.ini is not None:
+            # Text or lines, whatever the kind: pytest would turn "0" into 0, or refuse it,
+            # before `read_settings` can say what is accepted in the user's own words.
+            is_list = option.repeatable or option.kind == "names"
+            ini_type: Literal["linelist", "string"] = "linelist" if is_list else "string"
+            parser.addini(option.ini, option.help_with_default, type=ini_type, default=None)
+
+
+def _argparse_keywords(option: Option) -> dict[str, Any]:
+    help_text = option.help_with_default.replace("%", "%%")
+    keywords: dict[str, Any] = {"dest": option.dest, "default": None, "help": help_text}
+    if option.kind == "flag":
+        return keywords | {"action": "store_true"}
+    action = "append" if option.repeatable else "store"
+    return keywords | {"action": action, "metavar": option.metavar}

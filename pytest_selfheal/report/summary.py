@@ -1,0 +1,155 @@
+"""The terminal's summary, in pytest's own manner."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from pytest_selfheal.records import HealReport, Status, StubReport
+from pytest_selfheal.report._text import count, one_line, visible
+
+if TYPE_CHECKING:
+    import pytest
+
+Markup = Mapping[str, bool]
+Line = tuple[str, Markup]
+"""A line's text and its colours, as keywords for pytest's terminal writer."""
+
+STATUSES: Mapping[Status, Markup] = {
+    "healed": {"green": True},
+    "unhealed": {"red": True},
+    "rejected": {"red": True, "bold": True},
+    "unreached": {"yellow": True},
+    "skipped": {"yellow": True},
+}
+"""Every status and its colours, in the order in which they are counted."""
+
+_PLAIN: Markup = {}
+_FAINT: Markup = {"light": True}
+_YELLOW: Markup = {"yellow": True}
+_SHOWN_TESTS = 20
+
+
+def write_summary(reporter: pytest.TerminalReporter, report: HealReport, verbosity: int) -> None:
+    """Write the summary: a section titled `selfheal`, or one line at `-q`.
+
+    Args:
+        reporter: pytest's own; its `write_sep` and `write_line` are used.
+        report: What the run came to.
+        verbosity: pytest's: below 0 for `-q`, above 0 for `-v`.
+    """
+    if verbosity >= 0:
+        reporter.write_sep("=", "selfheal")
+    for text, markup in summary_lines(report, verbosity):
+        reporter.write_line(text, **markup)
+
+
+def summary_lines(report: HealReport, verbosity: int) -> list[Line]:
+    """Give the lines of the summary, without the section's title.
+
+    Nothing in them is a control character; each is one line on the terminal. Diffs come
+    with `-v`, and `-q` leaves the last line alone.
+    """
+    if verbosity < 0:
+        return [_totals(report)]
+    return [
+        *_stubs(report, verbosity),
+        *_tests("still failing", report.still_failing, verbosity, {"red": True}),
+        *_tests("fails only in the sandbox", report.sandbox_only_failures, verbosity, _YELLOW),
+        *_remarks(report),
+        *_patch(report),
+        _totals(report),
+    ]
+
+
+def _stubs(report: HealReport, verbosity: int) -> Iterator[Line]:
+    for stub in report.stubs:
+        head = f"{stub.status:<9} {one_line(stub.target)}"
+        facts = _facts(stub)
+        yield (f"{head}  ({', '.join(facts)})" if facts else head), STATUSES[stub.status]
+        if stub.reason:
+            yield f"          {one_line(stub.reason)}", _PLAIN
+        if verbosity > 0:
+            yield from _attempts(stub)
+            yield from _diff(stub.diff)
+
+
+def _facts(stub: StubReport) -> list[str]:
+    facts = []
+    if stub.attempts:
+        facts.append(count(len(stub.attempts), "attempt"))
+    if stub.tests:
+        facts.append(count(len(stub.tests), "test"))
+    return facts
+
+
+def _attempts(stub: StubReport) -> Iterator[Line]:
+    for number, attempt in enumerate(stub.attempts, 1):
+        why = f": {one_line(attempt.why)}" if attempt.why else ""
+        text = f"          attempt {number} {attempt.verdict} ({attempt.seconds:.2f}s){why}"
+        yield text, _FAINT
+
+
+def _diff(diff: str) -> Iterator[Line]:
+    in_hunks = False
+    for line in visible(diff).split("\n"):
+        if line.startswith("@@"):
+            in_hunks = True
+            markup: Markup = {"cyan": True}
+        elif not in_hunks:
+            markup = {"bold": True}
+        elif line.startswith("+"):
+            markup = {"green": True}
+        elif line.startswith("-"):
+            markup = {"red": True}
+        else:
+            markup = _PLAIN
+        if line:
+            yield line, markup
+
+
+def _tests(title: str, tests: tuple[str, ...], verbosity: int, markup: Markup) -> Iterator[Line]:
+    shown = tests if verbosity > 0 else tests[:_SHOWN_TESTS]
+    for test in shown:
+        yield f"{title}: {one_line(test)}", markup
+    if len(shown) < len(tests):
+        yield f"{title}: {len(tests) - len(shown)} more, see them with -v", markup
+
+
+def _remarks(report: HealReport) -> Iterator[Line]:
+    for warning in report.warnings:
+        place = one_line(f"{warning.path}:{warning.line}")
+        yield f"warning: {place}: {one_line(warning.message)}", _YELLOW
+    for note in report.notes:
+        yield f"note: {one_line(note)}", _PLAIN
+
+
+def _patch(report: HealReport) -> Iterator[Line]:
+    if report.patch:
+        path = one_line(report.patch)
+        yield (
+            f"patch: {path} (apply it from the rootdir with: git apply {shlex.quote(path)})",
+            _PLAIN,
+        )
+
+
+def _totals(report: HealReport) -> Line:
+    numbers = {status: sum(stub.status == status for stub in report.stubs) for status in STATUSES}
+    found = [f"{number} {status}" for status, number in numbers.items() if number]
+    parts = [", ".join(found) or "nothing to heal", *_spent(report)]
+    bad = numbers["unhealed"] + numbers["rejected"]
+    healed = numbers["healed"]
+    markup: Markup = {"red": True} if bad else {"green": True} if healed else _YELLOW
+    return f"selfheal {one_line(report.mode)}: {'; '.join(parts)} in {report.seconds:.1f}s", markup
+
+
+def _spent(report: HealReport) -> Iterator[str]:
+    model = report.model
+    if model.requests:
+        tokens = f"{model.input_tokens} tokens in, {model.output_tokens} out"
+        name = f" to {one_line(model.name)}" if model.name else ""
+        yield f"{count(model.requests, 'request')}{name} ({tokens})"
+    if report.verifications:
+        place = f" in {one_line(report.backend)}" if report.backend else ""
+        yield f"{count(report.verifications, 'verification')}{place}"

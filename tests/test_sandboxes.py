@@ -1,0 +1,315 @@
+"""What every sandbox must do, asked of each of them: one suite for all launchers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from pytest_selfheal.records import Job, Limits, RunOutcome, Watch
+from tests.sandboxes import BACKENDS, launcher, require
+
+FORTY_TWO = "def answer():\n    return 42\n"
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    require(request.param)
+    return str(request.param)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    (root / "code.py").write_text("def answer():\n    ...\n")
+    (root / "test_code.py").write_text(
+        "import app\n\ndef test_answer():\n    assert app.answer() == 42\n"
+    )
+    (root / "app.py").write_text("def answer():\n    ...\n")
+    return root
+
+
+def run(backend: str, root: Path, job: Job, limits: Limits | None = None) -> RunOutcome:
+    with launcher(backend, root, limits) as made:
+        sandbox = made.launch()
+        try:
+            return sandbox.run(job)
+        finally:
+            sandbox.close()
+
+
+def run_test(backend: str, root: Path, body: str, limits: Limits | None = None) -> RunOutcome:
+    """Run one test of the given body."""
+    (root / "test_it.py").write_text("def test_it():\n" + textwrap.indent(body, "    "))
+    return run(backend, root, Job(nodes=("test_it.py::test_it",)), limits)
+
+
+def outcomes(outcome: RunOutcome) -> dict[str, str]:
+    return {each.nodeid: each.outcome for each in outcome.results}
+
+
+class TestOrdinaryRuns:
+    def test_overlay_is_what_runs_and_the_tree_stays(self, backend: str, project: Path) -> None:
+        job = Job(nodes=("test_code.py::test_answer",), overlay={"app.py": FORTY_TWO.encode()})
+        before = (project / "app.py").read_bytes()
+        outcome = run(backend, project, job)
+        assert outcome.ending == "completed", outcome
+        assert outcomes(outcome) == {"test_code.py::test_answer": "passed"}
+        assert (project / "app.py").read_bytes() == before
+        assert outcome.seconds > 0
+
+    def test_the_traceback_is_pytests_own(self, backend: str, project: Path) -> None:
+        outcome = run(backend, project, Job(nodes=("test_code.py::test_answer",)))
+        (result,) = outcome.results
+        assert result.outcome == "failed"
+        assert "test_code.py:4: in test_answer" in result.longrepr
+        assert "E   assert None == 42" in result.longrepr
+        assert "where None = <function answer" in result.longrepr
+        assert result.exception == "AssertionError"
+
+    def test_nothing_is_truncated_and_captured_output_is_there(
+        self, backend: str, project: Path
+    ) -> None:
+        outcome = run_test(
+            backend,
+            project,
+            "print('seen by the model')\nassert list(range(60)) == list(range(1, 61))\n",
+        )
+        (result,) = outcome.results
+        assert "seen by the model" in result.longrepr
+        assert "Full diff" in result.longrepr
+        assert "...Full output truncated" not in result.longrepr
+
+    def test_only_what_is_asked_for_runs(self, backend: str, project: Path) -> None:
+        (project / "test_two.py").write_text(
+            "import pytest\n"
+            "@pytest.mark.parametrize('n', [1, 2])\n"
+            "def test_a(n): pass\n"
+            "def test_b(): pass\n"
+        )
+        outcome = run(backend, project, Job(nodes=("test_two.py::test_a[2]",)))
+        assert outcomes(outcome) == {"test_two.py::test_a[2]": "passed"}
+
+    def test_a_file_stands_for_its_tests(self, backend: str, project: Path) -> None:
+        (project / "test_two.py").write_text("def test_a(): pass\ndef test_b(): pass\n")
+        outcome = run(backend, project, Job(nodes=("test_two.py",)))
+        assert set(outcomes(outcome)) == {"test_two.py::test_a", "test_two.py::test_b"}
+
+    def test_skipped_and_xfailed_are_no_passes(self, backend: str, project: Path) -> None:
+        (project / "test_two.py").write_text(
+            "import pytest\n"
+            "def test_skip(): pytest.skip('no')\n"
+            "@pytest.mark.xfail\n"
+            "def test_xfail(): assert 0\n"
+            "@pytest.mark.xfail\n"
+            "def test_xpass(): pass\n"
+        )
+        outcome = run(backend, project, Job(nodes=("test_two.py",)))
+        assert [each.outcome for each in outcome.results] == ["skipped", "xfailed", "xpassed"]
+
+    def test_a_collection_error_is_the_files(self, backend: str, project: Path) -> None:
+        (project / "test_two.py").write_text("import nothing_of_that_name\ndef test_a(): pass\n")
+        outcome = run(backend, project, Job(nodes=("test_two.py::test_a",)))
+        (result,) = outcome.results
+        assert (result.nodeid, result.outcome, result.phase) == ("test_two.py", "failed", "collect")
+        assert "nothing_of_that_name" in result.longrepr
+        assert result.exception == "ModuleNotFoundError"
+
+    def test_a_test_that_is_gone_is_unfinished(self, backend: str, project: Path) -> None:
+        outcome = run(backend, project, Job(nodes=("test_code.py::test_gone",)))
+        assert outcomes(outcome) == {"test_code.py::test_gone": "unfinished"}
+
+    def test_another_order_with_a_seed(self, backend: str, project: Path) -> None:
+        names = [f"test_{n}" for n in range(12)]
+        (project / "test_two.py").write_text("".join(f"def {n}(): pass\n" for n in names))
+        plain = run(backend, project, Job(nodes=("test_two.py",)))
+        shuffled = run(backend, project, Job(nodes=("test_two.py",), shuffle_seed=3))
+        assert sorted(outcomes(plain)) == sorted(outcomes(shuffled))
+        assert list(outcomes(plain)) != list(outcomes(shuffled))
+
+    def test_entered_functions_are_noted(self, backend: str, project: Path) -> None:
+        (project / "app.py").write_text(
+            "from pytest_selfheal import heal\n"
+            "def plain(): ...\n"
+            "@heal\n"
+            "def marked(): ...\n"
+            "def other(): return 1\n"
+        )
+        (project / "test_code.py").write_text(
+            "import threading, app\n"
+            "def test_all():\n"
+            "    t = threading.Thread(target=app.plain); t.start(); t.join()\n"
+            "    app.marked()\n"
+            "def test_none(): pass\n"
+        )
+        watch = (
+            Watch(key="plain", path="app.py", first_line=2),
+            Watch(key="marked", path="app.py", first_line=3, compiled_in=False),
+            Watch(key="other", path="app.py", first_line=5),
+        )
+        outcome = run(backend, project, Job(nodes=("test_code.py",), watch=watch))
+        entered = {each.nodeid: each.entered for each in outcome.results}
+        assert entered == {
+            "test_code.py::test_all": ("plain", "marked"),
+            "test_code.py::test_none": (),
+        }
+        assert outcome.results[0].exception == "StubCalled"
+
+    def test_the_models_checks_run_beside_the_tests(self, backend: str, project: Path) -> None:
+        job = Job(
+            nodes=("test_code.py::test_answer",),
+            overlay={"app.py": FORTY_TWO.encode()},
+            checks={"app.py": "assert answer() == 42\nassert answer() == 43\n"},
+        )
+        outcome = run(backend, project, job)
+        checks = [each for each in outcome.results if each.is_check]
+        assert [each.outcome for each in checks] == ["failed"]
+        assert "assert 42 == 43" in checks[0].longrepr
+        assert "<selfheal>" not in checks[0].longrepr
+
+
+class TestWhatCodeCannotDo:
+    def test_no_network_and_no_environment(self, backend: str, project: Path) -> None:
+        outcome = run_test(
+            backend,
+            project,
+            "import os, socket, pytest\n"
+            "with pytest.raises(OSError):\n"
+            "    socket.create_connection(('127.0.0.1', 22), 1)\n"
+            "with pytest.raises(OSError):\n"
+            "    socket.create_connection(('10.255.255.1', 80), 1)\n"
+            "assert os.geteuid() != 0\n"
+            "assert not {'OPENAI_API_KEY', 'USER', 'PWD'} & set(os.environ)\n",
+        )
+        assert [each.outcome for each in outcome.results] == ["passed"], outcome
+
+    def test_writes_vanish_and_places_outside_are_closed(
+        self, backend: str, project: Path, tmp_path: Path
+    ) -> None:
+        secret = tmp_path / "secret.txt"
+        secret.write_text("s")
+        (project / ".git").mkdir()
+        (project / ".git" / "HEAD").write_text("ref")
+        (project / ".env").write_text("TOKEN=1")
+        outcome = run_test(
+            backend,
+            project,
+            "import os, pytest\n"
+            "open('new.txt', 'w').write('x')\n"
+            "open('app.py', 'a').write('# more')\n"
+            "assert open('new.txt').read() == 'x'\n"
+            f"for path in ({str(secret)!r}, '.git/HEAD', '.env', '/etc/shadow'):\n"
+            "    with pytest.raises(OSError):\n"
+            "        open(path).read()\n"
+            "with pytest.raises(OSError):\n"
+            "    open('/usr/selfheal', 'w')\n",
+        )
+        assert [each.outcome for each in outcome.results] == ["passed"], outcome
+        assert not (project / "new.txt").exists()
+        assert "more" not in (project / "app.py").read_text()
+
+    def test_a_changed_judge_is_untrusted(self, backend: str, project: Path) -> None:
+        outcome = run_test(backend, project, "open('conftest.py', 'w').write('')\n")
+        assert outcome.ending == "untrusted"
+        assert "conftest.py" in outcome.why
+
+
+def gone_soon(pid_marker: str) -> bool:
+    """Whether no process of this machine has the marker in its command line, within 5 s."""
+    for _ in range(50):
+        found = subprocess.run(["pgrep", "-f", pid_marker], capture_output=True, text=True)
+        if not found.stdout.strip():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+SMALL = Limits(timeout_seconds=4, memory_bytes=192 * 2**20, processes=24, disk_bytes=64 * 2**20)
+
+
+class TestAbuse:
+    """Each ends in its verdict, within the limits, and leaves nothing behind."""
+
+    @pytest.mark.parametrize(
+        ("body", "endings", "says"),
+        [
+            pytest.param("while True: pass\n", {"timeout"}, "test_it.py::test_it", id="loop"),
+            pytest.param(
+                "x = []\nwhile True: x.append(bytearray(2**22))\n",
+                {"out-of-memory"},
+                "192 MiB",
+                id="memory-bomb",
+            ),
+            pytest.param("import os\nos.abort()\n", {"crashed"}, "SIGABRT", id="abort"),
+            pytest.param(
+                "import ctypes\nctypes.string_at(0)\n", {"crashed"}, "SIGSEGV", id="segfault"
+            ),
+            pytest.param("import os\nos._exit(0)\n", {"crashed"}, "exit status 0", id="exit-0"),
+            pytest.param(
+                "import os, time\n"
+                "while True:\n"
+                "    try:\n"
+                "        if os.fork() == 0: time.sleep(30)\n"
+                "    except OSError: pass\n",
+                {"timeout", "crashed", "out-of-memory"},
+                "",
+                id="fork-bomb",
+            ),
+            pytest.param(
+                "for _ in range(1024): print('x' * 2**20)\n",
+                {"completed", "out-of-memory", "timeout"},
+                "",
+                id="1-GB-of-output",
+            ),
+            pytest.param(
+                "import os\n"
+                "for _ in range(1024): os.write(2, b'x' * 2**20)\n",
+                {"completed", "out-of-memory", "timeout"},
+                "",
+                id="1-GB-on-descriptor-2",
+            ),
+            pytest.param(
+                "import signal, time\n"
+                "for n in set(signal.Signals) - {9, 19}:\n"
+                "    signal.signal(n, signal.SIG_IGN)\n"
+                "time.sleep(60)\n",
+                {"timeout"},
+                "",
+                id="ignores-signals",
+            ),
+            pytest.param(
+                "f = open('big', 'wb')\nfor _ in range(512): f.write(b'x' * 2**20)\n",
+                {"completed", "crashed", "out-of-memory"},
+                "",
+                id="fills-the-disk",
+            ),
+        ],
+    )
+    def test_ends_in_its_verdict(
+        self, backend: str, project: Path, body: str, endings: set[str], says: str
+    ) -> None:
+        outcome = run_test(backend, project, body, SMALL)
+        assert outcome.ending in endings, outcome
+        assert says in outcome.why
+        assert all(each.outcome != "passed" for each in outcome.results)
+        assert outcome.seconds < SMALL.timeout_seconds + 12
+        if outcome.ending == "completed":
+            assert len(outcome.results[0].longrepr) < 200_000
+
+    def test_a_daemon_does_not_outlive_its_sandbox(self, backend: str, project: Path) -> None:
+        marker = f"selfheal-daemon-{os.getpid()}"
+        outcome = run_test(
+            backend,
+            project,
+            "import os, subprocess, sys\n"
+            f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)', {marker!r}],"
+            " start_new_session=True)\n",
+        )
+        assert [each.outcome for each in outcome.results] == ["passed"]
+        assert gone_soon(marker)
