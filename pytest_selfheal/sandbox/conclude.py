@@ -131,8 +131,8 @@ def _ending(
         return _killed(answer, limits, where, kill_means_memory)
     session = next(_of(records, "session"), None)
     if session is None or next(_of(records, "end"), None) is None:
-        if answer["exit"] == 70 and not running:
-            return "crashed", f"pytest did not start: {_last_line(answer['output'])}"
+        if not running:
+            return "crashed", f"pytest did not get to the tests: {_last_line(answer['output'])}"
         return "crashed", f"the process ended itself with exit status {answer['exit']}{where}"
     planted = [each for each in results if _own_name(each.nodeid) == PLANTED]
     if any(each.outcome != "failed" for each in planted):

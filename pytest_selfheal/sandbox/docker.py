@@ -122,7 +122,9 @@ class DockerLauncher:
     def _host_config(self) -> dict[str, Any]:
         limits = self._limits
         half = limits.disk_bytes // 2  # one half for the project's copy, one for /tmp
-        tmpfs = f"size={half},nr_inodes={_INODES},mode=1777,exec,nosuid,nodev"
+        # runc gives a tmpfs the mode of the folder that it covers, so it must be the user's own.
+        uid, _, gid = _user().partition(":")
+        tmpfs = f"size={half},nr_inodes={_INODES},mode=1777,uid={uid},gid={gid},exec,nosuid,nodev"
         config: dict[str, Any] = {
             "network_mode": "none",
             "read_only": True,

@@ -23,6 +23,7 @@ import tarfile
 import tempfile
 import time
 import types
+import warnings
 from typing import Any
 
 MAX_RESULT_BYTES = 32 * 2**20
@@ -105,10 +106,13 @@ def warm_up(setup: dict[str, Any]) -> types.ModuleType:
     sys.modules[tests.__name__] = tests
     exec(compile(setup["tests_source"], "<selfheal>", "exec"), tests.__dict__)  # noqa: S102
     pytest = importlib.import_module("pytest")
-    for name in setup["warm"]:
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
+    # First the session: what pytest rewrites for its asserts must be imported by it.
     run_empty_session(pytest, setup["plugin_args"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in setup["warm"]:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
     return tests
 
 

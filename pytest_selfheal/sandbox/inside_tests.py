@@ -22,6 +22,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
+from _pytest.assertion.rewrite import AssertionRewritingHook
 
 PLANTED = "selfheal_planted"
 CHECKS = "selfheal_checks"
@@ -41,6 +42,8 @@ def run(setup: dict[str, Any], job: dict[str, Any], result_fd: int, nonce: str) 
             data = data[os.write(result_fd, data) :]
 
     recorder = Recorder(setup, job, emit)
+    # That plugins are imported already is the warm-up's doing, and no news to the project.
+    AssertionRewritingHook._warn_already_imported = lambda *_: None  # type: ignore[method-assign]
     Tracer(setup["root"], job["watch"], recorder.entered).install()
     status = pytest.main(arguments(setup, job), plugins=[recorder])
     emit({"kind": "end", "status": int(status)})

@@ -1,0 +1,187 @@
+"""The one place that puts a run together: settings and a pytest config become a kit.
+
+What is slow (importing the SDK, starting sandboxes) goes on in the background while the
+failing tests are traced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_selfheal.errors import UsageError
+from pytest_selfheal.sandbox.choose import choose
+from pytest_selfheal.sandbox.workspace import Workspace, base_environment, third_party_modules
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_selfheal.healing.kit import Relay
+    from pytest_selfheal.protocols import Model
+    from pytest_selfheal.records import Attempt, Candidate
+    from pytest_selfheal.sandbox.pool import Pool
+    from pytest_selfheal.settings import Settings
+
+
+def workspace_of(config: pytest.Config, settings: Settings, sys_path: Sequence[str]) -> Workspace:
+    """What a sandbox must mirror of this run."""
+    root = config.rootpath.resolve()
+    return Workspace(
+        root=root,
+        cwd=Path(config.invocation_params.dir).resolve(),
+        pytest_args=tuple(sandbox_arguments(config)),
+        plugin_args=tuple(_plugin_arguments(config, blocking_only=True)),
+        sys_path=tuple(sys_path),
+        environment=base_environment(os.environ, settings.env, "/tmp"),  # noqa: S108 - the sandbox's
+        warm=third_party_modules(sys.modules, root),
+    )
+
+
+def sandbox_arguments(config: pytest.Config) -> list[str]:
+    """The options of the user's run that change what a test does.
+
+    The project's `addopts` hold in there by themselves; what selects tests is given again
+    so that the command line wins over them there as well.
+    """
+    option: Any = config.option
+    arguments = _plugin_arguments(config)
+    if config.inipath is not None:
+        arguments += ["-c", str(config.inipath.resolve())]
+    arguments += [f"--import-mode={option.importmode}"]
+    arguments += ["-m", option.markexpr, "-k", option.keyword]
+    for value in option.override_ini or ():
+        arguments += ["-o", value]
+    for value in option.pythonwarnings or ():
+        arguments += ["-W", value]
+    if getattr(option, "doctestmodules", False):
+        arguments.append("--doctest-modules")
+    for value in getattr(option, "doctestglob", ()):
+        arguments.append(f"--doctest-glob={value}")
+    return [*arguments, *_own_options(config)]
+
+
+def _plugin_arguments(config: pytest.Config, *, blocking_only: bool = False) -> list[str]:
+    arguments: list[str] = []
+    for name in config.option.plugins:
+        if not blocking_only or name.startswith("no:"):
+            arguments += ["-p", name]
+    if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        arguments.append("--disable-plugin-autoload")
+    return arguments
+
+
+def _own_options(config: pytest.Config) -> list[str]:
+    """Options that the project's conftest files define, where they were given."""
+    anonymous = getattr(getattr(config, "_parser", None), "_anonymous", None)
+    arguments = []
+    for each in getattr(anonymous, "options", ()):
+        names, attributes = each.names(), each.attrs()
+        value = getattr(config.option, each.dest, None)
+        if not names or value is None or value == attributes.get("default"):
+            continue
+        if value is True:
+            arguments.append(names[0])
+        elif isinstance(value, (str, int, float)) and value is not False:
+            arguments.append(f"{names[0]}={value}")
+    return arguments
+
+
+def start_pool(config: pytest.Config, settings: Settings, workspace: Workspace) -> Pool:
+    """The pool of sandboxes, with none started yet.
+
+    Raises:
+        SandboxUnavailable: None can be had.
+        UsageError: No plugin gives the sandbox that was asked for.
+    """
+    from pytest_selfheal.sandbox.pool import Pool
+
+    name = choose(settings.sandbox, settings.image)
+    launcher = config.hook.pytest_selfheal_launcher(
+        name=name, settings=settings, workspace=workspace
+    )
+    if launcher is None:
+        raise UsageError(f"--selfheal-sandbox={name}: no plugin gives such a sandbox")
+    return Pool(launcher)
+
+
+def start_model(config: pytest.Config, settings: Settings, on_wait: Any) -> Model:
+    """The model, with the recording, the rate limits and the budgets around it.
+
+    Raises:
+        UsageError: The recording, or the folder of the limits, cannot be used.
+    """
+    from pytest_selfheal.model.limits import BudgetedModel, RateLimitedModel
+    from pytest_selfheal.model.recording import RecordingModel
+
+    model: Model = config.hook.pytest_selfheal_model(settings=settings)
+    if settings.record is not None:
+        model = RecordingModel(model, settings.record)
+    if settings.rpm is not None or settings.tpm is not None:
+        folder = state_dir(config) / "limits"
+        model = RateLimitedModel(model, settings.rpm, settings.tpm, folder, on_wait)
+    return BudgetedModel(model, settings.max_requests, settings.max_tokens)
+
+
+def warm_up(model: Model | None) -> None:
+    """Import what the first request and the first edit need."""
+    for name in ("pytest_selfheal.healing.run", "pytest_selfheal.source.edit"):
+        importlib.import_module(name)
+    inner: Any = model
+    while inner is not None:
+        if hasattr(inner, "warm_up"):
+            inner.warm_up()
+            return
+        inner = getattr(inner, "_model", None)
+
+
+def state_dir(config: pytest.Config) -> Path:
+    """A folder for locks and limits, shared by this user's runs in this project."""
+    cache = getattr(config, "cache", None)
+    if cache is not None:
+        folder: Path = cache.mkdir("selfheal")
+        return folder
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    project = hashlib.sha256(str(config.rootpath).encode()).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"pytest-selfheal-state-{user}" / project
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+class HookRelay:
+    """The hooks, as the healing loop calls them."""
+
+    def __init__(self, config: pytest.Config, targets: Mapping[str, str]) -> None:
+        self._config = config
+        self._targets = targets
+
+    def change_prompt(self, prompt: str, targets: Sequence[str]) -> str:
+        """Give the prompt to each plugin in turn."""
+        for implementation in self._config.hook.pytest_selfheal_prompt.get_hookimpls():
+            given = {"prompt": prompt, "targets": targets}
+            names = implementation.argnames
+            changed = implementation.function(*(given[name] for name in names))
+            prompt = changed if isinstance(changed, str) else prompt
+        return prompt
+
+    def veto(self, candidate: Candidate) -> str | None:
+        """Ask each plugin whether it objects."""
+        objection: str | None = self._config.hook.pytest_selfheal_veto(candidate=candidate)
+        return objection
+
+    def attempted(self, targets: Sequence[str], number: int, attempt: Attempt) -> None:
+        """Tell each plugin of an attempt."""
+        self._config.hook.pytest_selfheal_attempt(
+            targets=[self._targets[key] for key in targets], number=number, attempt=attempt
+        )
+
+
+if TYPE_CHECKING:
+
+    def _is_a_relay(relay: HookRelay) -> Relay:
+        return relay

@@ -1,0 +1,311 @@
+"""From the end of a failing run to a report: heal, then write, propose or review."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+from pytest_selfheal.assemble import HookRelay, state_dir
+from pytest_selfheal.errors import EditConflict, SelfHealError
+from pytest_selfheal.healing.board import key_of
+from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.run import Heal
+from pytest_selfheal.records import (
+    FoundStubs,
+    HealReport,
+    ModelUsage,
+    Status,
+    Stub,
+    StubReport,
+)
+from pytest_selfheal.report.patch import unified_diff, write_patch
+from pytest_selfheal.report.progress import Progress
+from pytest_selfheal.source.project_files import project_files
+from pytest_selfheal.source.write import check_writable, write_edits
+from pytest_selfheal.threads import DaemonExecutor
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_selfheal.healing.session import SessionRecord
+    from pytest_selfheal.intercept import Preparation
+    from pytest_selfheal.settings import Settings
+
+
+class Conduct:
+    """One heal, from the record of the run to its report."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        record: SessionRecord,
+        preparation: Preparation,
+        started: float,
+    ) -> None:
+        self._config = config
+        self._settings = settings
+        self._record = record
+        self._preparation = preparation
+        self._started = started
+        self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        self._notes: list[str] = []
+        self._heal: Heal | None = None
+        self._skipped: dict[str, str] = {}
+        self._diffs: dict[str, str] = {}
+        self._patch: str | None = None
+        self._written = False
+
+    def run(self, exitstatus: int) -> HealReport:
+        """Heal, write as the mode says, and report. Never raises for what others do."""
+        if self._reporter is not None:
+            self._reporter.ensure_newline()
+        interrupted = False
+        usage, backend, verifications = ModelUsage(name=self._settings.model), None, 0
+        try:
+            self._preparation.wait()
+            if self._preparation.found.stubs:
+                self._run()
+        except KeyboardInterrupt:
+            interrupted = True
+            self._notes.append("interrupted: nothing was written")
+        except SelfHealError as error:
+            self._notes.append(str(error))
+        except Exception as error:  # noqa: BLE001 - the one boundary: ours is no traceback either
+            self._notes.append(f"internal error, nothing was written: {_named(error)}")
+            if self._config.option.verbose > 0:
+                self._config.notify_exception(_info_of(error), self._config.option)
+        if self._preparation.model is not None:
+            usage = self._preparation.model.usage()
+        if self._preparation.pool is not None:
+            backend = self._preparation.pool.backend
+            verifications = self._preparation.pool.verifications
+        return self._reported(exitstatus, interrupted, usage, backend, verifications)
+
+    def retell(self) -> None:
+        """Move the healed tests, in pytest's own counts, from failed to healed."""
+        if self._reporter is None or not self._written or self._heal is None:
+            return
+        healed = set(self._heal.tests_now()[0])
+        files = {nodeid.partition("::")[0] for nodeid in healed}
+        stats: dict[str, list[Any]] = self._reporter.stats
+        moved: list[Any] = []
+        for category in ("failed", "error"):
+            kept: list[Any] = []
+            for report in stats.get(category, []):
+                nodeid = getattr(report, "nodeid", "")
+                is_healed = nodeid in healed or ("::" not in nodeid and nodeid in files)
+                (moved if is_healed else kept).append(report)
+            if category in stats:
+                stats[category] = kept
+        if moved:
+            stats.setdefault("healed", []).extend(moved)
+
+    def _run(self) -> None:
+        found = self._preparation.found
+        writer = getattr(self._reporter, "_tw", None)
+        verbosity = int(self._config.get_verbosity())
+        with Progress(
+            writer._file if writer is not None else _Nowhere(),
+            verbosity=verbosity if writer is not None else -1,
+            color=bool(writer is not None and writer.hasmarkup),
+        ) as progress:
+            kit = self._kit(found, progress)
+            self._preparation.on_wait = lambda seconds, reason: progress.stage(
+                "rate limit", 0, 0, "waiting", f"{seconds:.0f} s: {reason}"
+            )
+            heal = self._heal = Heal.of(kit, self._record)
+            executor = DaemonExecutor(self._settings.jobs, "selfheal-group")
+            try:
+                heal.run(executor)
+            finally:
+                executor.shutdown(wait=False, cancel_futures=True)
+        if heal.problem:
+            self._notes.append(heal.problem)
+        self._deliver(heal)
+
+    def _kit(self, found: FoundStubs, progress: Progress) -> Kit:
+        assert self._preparation.pool is not None
+        assert self._preparation.model is not None
+        root = self._preparation.workspace.root
+        stubs: dict[str, Stub] = {}
+        sources: dict[str, bytes] = {}
+        for stub in found.stubs:
+            if stub.path not in sources and stub.path not in self._skipped:
+                problem = check_writable(root, stub.path) if self._writes else None
+                if problem:
+                    self._skipped[stub.path] = problem
+                else:
+                    sources[stub.path] = (root / stub.path).read_bytes()
+            if stub.path in sources:
+                stubs[key_of(stub)] = stub
+        return Kit(
+            settings=self._settings,
+            model=self._preparation.model,
+            pool=self._preparation.pool,
+            progress=progress,
+            relay=HookRelay(self._config, {key: stub.target for key, stub in stubs.items()}),
+            root=root,
+            stubs=stubs,
+            sources=sources,
+            files=frozenset(project_files(root, every_kind=True)),
+        )
+
+    @property
+    def _writes(self) -> bool:
+        return self._settings.mode in ("apply", "review")
+
+    def _deliver(self, heal: Heal) -> None:
+        """Write the confirmed code, or its patch."""
+        if self._settings.mode == "review":
+            self._review(heal)
+        if not heal.confirmed:
+            return
+        for healed in heal.healed():
+            self._diffs[healed.key] = unified_diff(healed.edit)
+        edits = heal.kit.edits(heal.confirmed)
+        if self._settings.mode == "propose":
+            write_patch(edits, self._settings.patch, heal.kit.root)
+            self._patch = str(self._settings.patch)
+            return
+        try:
+            write_edits(heal.kit.root, edits, lock_dir=state_dir(self._config) / "locks")
+            self._written = True
+        except (EditConflict, OSError) as error:
+            for key in heal.confirmed:
+                self._skipped[key] = str(error)
+            heal.confirmed = {}
+
+    def _review(self, heal: Heal) -> None:
+        from pytest_selfheal.report.review import ask_for_each
+
+        with _uncaptured(self._config):
+            refused = ask_for_each(
+                self._reporter,
+                [(each.key, unified_diff(each.edit), each.tests) for each in heal.healed()],
+            )
+        before = set(heal.confirmed)
+        heal.drop(refused)
+        for key in refused:
+            self._skipped[key] = "the reviewer said no"
+        for key in before - set(heal.confirmed) - set(refused):
+            self._skipped[key] = "its tests need code that the reviewer did not take"
+
+    # --- the report ----------------------------------------------------------------------
+
+    def _reported(
+        self,
+        exitstatus: int,
+        interrupted: bool,
+        usage: ModelUsage,
+        backend: str | None,
+        verifications: int,
+    ) -> HealReport:
+        green: list[str] = []
+        red: list[str] = list(self._record.failing)
+        if self._heal is not None and self._heal.board.tests:
+            green, red = self._heal.tests_now()
+        report = HealReport(
+            mode=self._settings.mode,
+            exit_status=self._exit_status(exitstatus, interrupted, red),
+            seconds=time.monotonic() - self._started,
+            model=dataclasses.replace(usage, name=usage.name or self._settings.model),
+            backend=backend,
+            verifications=verifications,
+            stubs=tuple(self._stub_reports()),
+            healed_tests=tuple(green),
+            still_failing=tuple(red),
+            sandbox_only_failures=self._heal.sandbox_only if self._heal else (),
+            warnings=self._preparation.found.warnings,
+            notes=tuple(self._notes),
+            patch=self._patch,
+        )
+        for stub in report.stubs:
+            if stub.status == "healed":
+                self._config.hook.pytest_selfheal_healed(stub=stub)
+        return report
+
+    def _exit_status(self, exitstatus: int, interrupted: bool, red: list[str]) -> int:
+        if interrupted:
+            return 2
+        if self._written and not red:
+            return 0
+        return 1 if exitstatus in (0, 1) or self._heal is not None else exitstatus
+
+    def _stub_reports(self) -> list[StubReport]:
+        reports = []
+        for stub in self._preparation.found.stubs:
+            status, reason = self._status(stub)
+            if stub.is_living and status == "unreached":
+                continue  # a living function whose tests pass is nobody's business
+            key = key_of(stub)
+            board = self._heal.board if self._heal else None
+            reports.append(
+                StubReport(
+                    target=stub.target,
+                    status=status,
+                    reason=reason,
+                    attempts=board.history.get(key, ()) if board else (),
+                    tests=tuple(board.tests_reaching(key)) if board else (),
+                    diff=self._diffs.get(key, ""),
+                )
+            )
+        return reports
+
+    def _status(self, stub: Stub) -> tuple[Status, str | None]:
+        key = key_of(stub)
+        skipped = self._skipped.get(key) or self._skipped.get(stub.path)
+        if skipped:
+            return "skipped", skipped
+        if self._heal is None:
+            return "unhealed", self._notes[-1] if self._notes else "the heal did not begin"
+        board = self._heal.board
+        if key in self._heal.confirmed:
+            return "healed", None
+        if key in board.failed:
+            return ("rejected" if key in board.untrusted else "unhealed"), board.failed[key]
+        if not board.tests_reaching(key) and not self._heal.problem:
+            return "unreached", None
+        if self._heal.problem:
+            return "unhealed", self._heal.problem
+        red = [
+            nodeid
+            for nodeid in board.tests_reaching(key)
+            if not board.is_green(board.tests[nodeid])
+        ]
+        if red:
+            return "unhealed", f"{red[0]}, which reaches it, is not green"
+        return "unhealed", "tests that reach it need code that was not confirmed"
+
+
+class _Nowhere:
+    """Stands in where pytest has no terminal."""
+
+    def write(self, _: str) -> int:
+        return 0
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+
+def _uncaptured(config: pytest.Config) -> Any:
+    import contextlib
+
+    manager = config.pluginmanager.get_plugin("capturemanager")
+    if manager is None:
+        return contextlib.nullcontext()
+    return manager.global_and_fixture_disabled()
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+
+
+def _info_of(error: BaseException) -> Any:
+    import pytest
+
+    return pytest.ExceptionInfo.from_exception(error)

@@ -1,0 +1,108 @@
+"""From a sandbox's outcome to a verdict on a candidate. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pytest_selfheal.records import RunOutcome, TestResult, Verdict
+
+MAX_TRACEBACKS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a verification says of a candidate."""
+
+    verdict: Verdict
+    why: str | None = None
+    traceback: str = ""
+    results: tuple[TestResult, ...] = ()
+    red: tuple[TestResult, ...] = ()
+    """The results that are held against it."""
+
+
+def judge(
+    outcome: RunOutcome, tests: Sequence[str], gets_further: Callable[[TestResult], bool]
+) -> Judgement:
+    """Judge a candidate.
+
+    Args:
+        outcome: What the sandbox gave.
+        tests: The node ids that were asked for.
+        gets_further: Whether a red test stopped at another stub, so that its failure is
+            not held against the candidate.
+    """
+    if outcome.ending == "sandbox-failed":
+        raise ValueError("a lost sandbox says nothing of the candidate")
+    asked = set(tests)
+    red = tuple(
+        result
+        for result in outcome.results
+        if not _is_green(result, asked) and not gets_further(result)
+    )
+    if outcome.ending != "completed":
+        unfinished = [each for each in red if each.outcome == "failed"]
+        parts = [outcome.why, outcome.output.strip(), tracebacks(unfinished)]
+        return Judgement(
+            verdict=outcome.ending,
+            why=outcome.why,
+            traceback="\n\n".join(part for part in parts if part),
+            results=outcome.results,
+            red=red,
+        )
+    if not red:
+        return Judgement(verdict="passed", results=outcome.results)
+    out_of_memory = any(each.exception == "MemoryError" for each in red)
+    return Judgement(
+        verdict="out-of-memory" if out_of_memory else "failed",
+        why=_why(red, outcome.results),
+        traceback=tracebacks(red),
+        results=outcome.results,
+        red=red,
+    )
+
+
+def tracebacks(results: Sequence[TestResult]) -> str:
+    """The failures one below the other, under pytest's own headings."""
+    parts = []
+    for result in results[:MAX_TRACEBACKS]:
+        text = result.longrepr or f"the test did not pass: {result.outcome}"
+        parts.append(f"{_heading(result)}\n{text.rstrip()}")
+    if len(results) > MAX_TRACEBACKS:
+        rest = ", ".join(result.nodeid for result in results[MAX_TRACEBACKS:][:MAX_TRACEBACKS])
+        parts.append(f"and {len(results) - MAX_TRACEBACKS} more: {rest}")
+    return "\n\n".join(parts)
+
+
+def last_error_line(longrepr: str) -> str:
+    """What a failure says in a line: pytest's first `E` line, else the last line."""
+    lines = [line.strip() for line in longrepr.splitlines() if line.strip()]
+    for line in lines:
+        if line.startswith("E  "):
+            return line[1:].strip()
+    return lines[-1] if lines else ""
+
+
+def _heading(result: TestResult) -> str:
+    name = "the checks that you wrote" if result.is_check else result.nodeid
+    where = "" if result.phase == "call" else f" ({result.phase})"
+    return f" {name}{where} ".center(78, "_")
+
+
+def _is_green(result: TestResult, asked: set[str]) -> bool:
+    if result.outcome == "passed":
+        return True
+    # A file that could not be collected is asked for as a whole: which of its tests are
+    # skipped was not known.
+    return result.nodeid not in asked and result.outcome in ("skipped", "xfailed")
+
+
+def _why(red: Sequence[TestResult], results: Sequence[TestResult]) -> str:
+    first = red[0]
+    tests = [each for each in results if not each.is_check]
+    red_tests = [each for each in red if not each.is_check]
+    said = last_error_line(first.longrepr) or first.outcome
+    if not red_tests:
+        return f"its own checks: {said}"[:300]
+    return f"{len(red_tests)} of {len(tests)} tests red: {first.nodeid}: {said}"[:300]

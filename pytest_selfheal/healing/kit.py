@@ -1,0 +1,223 @@
+"""What a group's loop works with: asking, building candidates, verifying.
+
+Shared by all threads of a run; nothing in it changes but its caches.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pytest_selfheal.errors import Refused
+from pytest_selfheal.healing.board import Group
+from pytest_selfheal.model.prompt import render
+from pytest_selfheal.protocols import Model
+from pytest_selfheal.records import (
+    Attempt,
+    Candidate,
+    Edit,
+    Excerpt,
+    Failure,
+    Job,
+    Piece,
+    Question,
+    Reply,
+    RunOutcome,
+    Stub,
+    TestResult,
+    Watch,
+)
+from pytest_selfheal.report.progress import Progress
+from pytest_selfheal.sandbox.pool import Pool
+from pytest_selfheal.settings import Settings
+from pytest_selfheal.source.candidate import read_candidate
+from pytest_selfheal.source.context import data_excerpts, module_excerpt, test_excerpts
+from pytest_selfheal.source.edit import rewrite
+from pytest_selfheal.source.find import locate
+
+
+class Relay(Protocol):
+    """The hooks that other plugins may use; see `hookspecs`."""
+
+    def change_prompt(self, prompt: str, targets: Sequence[str]) -> str:
+        """Give the prompt as plugins want it."""
+
+    def veto(self, candidate: Candidate) -> str | None:
+        """Why a plugin does not want a candidate run, None if none objects."""
+
+    def attempted(self, targets: Sequence[str], number: int, attempt: Attempt) -> None:
+        """Tell of an attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """The tools of a run."""
+
+    settings: Settings
+    model: Model
+    pool: Pool
+    progress: Progress
+    relay: Relay
+    root: Path
+    stubs: Mapping[str, Stub]
+    sources: Mapping[str, bytes]
+    """The files that hold stubs, as they were read."""
+    files: Collection[str]
+    """All files of the project that a prompt may quote."""
+    _lines: dict[tuple[str, bytes], dict[str, int]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(
+        self,
+        group: Group,
+        results: Sequence[TestResult],
+        provisional: Mapping[str, Piece],
+        attempts: Sequence[Attempt],
+    ) -> Reply:
+        """Ask the model for a group's code.
+
+        Raises:
+            ModelUnavailable: It gave no reply.
+        """
+        stubs = [self.stubs[key] for key in group.keys]
+        targets = list(dict.fromkeys(stub.target for stub in stubs))
+        prompt = render(self.question(stubs, results, provisional, attempts))
+        prompt = self.relay.change_prompt(prompt, targets)
+        return self.model.ask(prompt, targets=targets, attempt=len(attempts) + 1)
+
+    def question(
+        self,
+        stubs: Sequence[Stub],
+        results: Sequence[TestResult],
+        provisional: Mapping[str, Piece],
+        attempts: Sequence[Attempt],
+    ) -> Question:
+        """Gather what a prompt is rendered from."""
+        nodeids = [result.nodeid for result in results]
+        entered = {key for result in results for key in result.entered}
+        shown = [
+            Excerpt(path=piece.stub.path, text=piece.definition, note=piece.stub.qualname)
+            for key, piece in provisional.items()
+            if key in entered
+        ]
+        modules = []
+        for path in dict.fromkeys(stub.path for stub in stubs):
+            here = [stub for stub in stubs if stub.path == path]
+            modules.append(module_excerpt(self.sources[path], here))
+        return Question(
+            stubs=tuple(stubs),
+            modules=tuple(modules),
+            tests=test_excerpts(nodeids, stubs, self.read),
+            data=data_excerpts(nodeids, self.read, self.files),
+            provisional=tuple(shown),
+            failures=tuple(
+                Failure(nodeid=each.nodeid, phase=each.phase, longrepr=each.longrepr)
+                for each in results
+            ),
+            attempts=tuple(attempts),
+        )
+
+    def candidate(self, group: Group, reply: Reply) -> Candidate:
+        """Read a reply and let it past the static policy and the plugins.
+
+        Raises:
+            Unusable: It holds no candidate.
+            Refused: The policy or a plugin does not want it run.
+        """
+        stubs = [self.stubs[key] for key in group.keys]
+        candidate = read_candidate(reply, stubs, self.sources)
+        objection = self.relay.veto(candidate)
+        if objection:
+            raise Refused(objection)
+        return candidate
+
+    def overlay(self, pieces: Mapping[str, Piece]) -> dict[str, bytes]:
+        """The files as they are with this code in place.
+
+        Raises:
+            Unusable: The pieces do not go together.
+            EditConflict: A file cannot take them.
+        """
+        overlay = {}
+        for path in dict.fromkeys(piece.stub.path for piece in pieces.values()):
+            here = [piece for piece in pieces.values() if piece.stub.path == path]
+            overlay[path] = rewrite(
+                self.sources[path], here, keep_marker=self.settings.keep_marker
+            )
+        return overlay
+
+    def edits(self, pieces: Mapping[str, Piece]) -> list[Edit]:
+        """The same as edits, each with the bytes that it was made from."""
+        return [
+            Edit(path=path, before=self.sources[path], after=after)
+            for path, after in sorted(self.overlay(pieces).items())
+        ]
+
+    def verify(
+        self,
+        tests: Sequence[str],
+        pieces: Mapping[str, Piece],
+        *,
+        checks: Mapping[str, str] | None = None,
+        shuffle_seed: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> RunOutcome:
+        """Run tests in a fresh sandbox with this code in place.
+
+        Raises:
+            SandboxFailed: None could be started, or it was lost.
+            Unusable: The pieces do not go together.
+            EditConflict: A file cannot take them.
+        """
+        overlay = self.overlay(pieces)
+        return self.pool.run(
+            Job(
+                nodes=tuple(tests),
+                overlay=overlay,
+                watch=tuple(self._watch(overlay, pieces)),
+                checks=checks or {},
+                shuffle_seed=shuffle_seed,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def read(self, path: str) -> bytes | None:
+        """A file of the project, None where there is none to read or to show."""
+        if path in self.sources:
+            return self.sources[path]
+        full = self.root / path
+        try:
+            if not full.resolve().is_relative_to(self.root):
+                return None
+            return full.read_bytes()
+        except (OSError, ValueError):
+            return None
+
+    def _watch(self, overlay: Mapping[str, bytes], pieces: Mapping[str, Piece]) -> Iterable[Watch]:
+        lines = {path: self._located(path, data) for path, data in overlay.items()}
+        for key, stub in self.stubs.items():
+            line = lines[stub.path].get(key) if stub.path in lines else stub.first_line
+            if line is None:
+                continue
+            is_stub = stub.is_wrapped and not stub.is_living and key not in pieces
+            yield Watch(key=key, path=stub.path, first_line=line, compiled_in=not is_stub)
+
+    def _located(self, path: str, data: bytes) -> dict[str, int]:
+        with self._lock:
+            known = self._lines.get((path, data))
+        if known is not None:
+            return known
+        found = {}
+        for key, stub in self.stubs.items():
+            if stub.path == path:
+                line = locate(data, stub.qualname, stub.index)
+                if line is not None:
+                    found[key] = line
+        with self._lock:
+            self._lines[path, data] = found
+        return found
+
+

@@ -1,0 +1,319 @@
+"""Watches a pytest run, and heals when it has ended.
+
+Takes no part in the run itself: reports are read, never changed. Under xdist the
+workers' reports come through the controller, which is where this lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from pytest_selfheal.errors import SelfHealError, UsageError
+from pytest_selfheal.records import Failure, FoundStubs, HealReport, ModelUsage, StubReport
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_selfheal.healing.session import SessionRecord
+    from pytest_selfheal.protocols import Model
+    from pytest_selfheal.sandbox.pool import Pool
+    from pytest_selfheal.settings import Settings
+
+hookimpl = pluggy.HookimplMarker("pytest")
+
+_PASSED, _TESTS_FAILED, _INTERRUPTED = 0, 1, 2
+
+
+class Interceptor:
+    """One run's watcher."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        """Check what can be checked without asking anyone.
+
+        Raises:
+            UsageError: The recording cannot be used, or a review has nobody to ask.
+        """
+        self._config = config
+        self._settings = settings
+        self._sys_path = [path for path in sys.path if path]
+        self._failures: dict[str, Failure] = {}
+        self._collected: list[str] = []
+        self._passed: dict[str, None] = {}
+        self._seen: set[str] = set()
+        self._seconds = 0.0
+        self._was_interrupted = False
+        self._problem: SelfHealError | None = None
+        self._checks = threading.Thread(target=self._check, daemon=True)
+        self._preparation: Preparation | None = None
+        self._report: HealReport | None = None
+        self._started = time.monotonic()
+        if settings.mode == "review" and not (sys.__stdin__ and sys.__stdin__.isatty()):
+            raise UsageError(
+                "--selfheal-mode=review asks on the terminal, and standard input is none: "
+                "use propose, or run it in a terminal"
+            )
+        if settings.replay is not None:
+            self._check_recording()
+
+    # --- before the tests ----------------------------------------------------------------
+
+    def pytest_sessionstart(self) -> None:
+        """Find out meanwhile whether model and sandbox can be reached."""
+        if self._settings.mode != "check":
+            self._checks.start()
+
+    @hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Say so before any test runs if they cannot."""
+        if self._settings.mode == "check":
+            return
+        self._checks.join()
+        if self._problem is not None:
+            import pytest
+
+            raise pytest.UsageError(str(self._problem)) from self._problem
+
+    def _check_recording(self) -> None:
+        from pytest_selfheal.model.recording import ReplayModel
+
+        assert self._settings.replay is not None
+        problem = ReplayModel.load(self._settings.replay).problem_for(self._config.rootpath)
+        if problem:
+            raise UsageError(problem)
+
+    def _check(self) -> None:
+        from pytest_selfheal.model.endpoint import endpoint_problem, key_problem
+        from pytest_selfheal.sandbox.choose import choose
+
+        settings = self._settings
+        try:
+            if settings.replay is None and not self._has_own_model():
+                problem = key_problem(settings.base_url) or endpoint_problem(settings.base_url)
+                if problem:
+                    raise UsageError(problem)
+            choose(settings.sandbox, settings.image)
+        except SelfHealError as error:
+            self._problem = error
+
+    def _has_own_model(self) -> bool:
+        """Whether another plugin supplies the model, so that no key of ours is needed."""
+        return len(self._config.hook.pytest_selfheal_model.get_hookimpls()) > 1
+
+    # --- during the run ------------------------------------------------------------------
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note which tests were selected."""
+        self._collected = [item.nodeid for item in session.items]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a file that cannot be collected."""
+        if report.failed:
+            self._note_failure(report.nodeid, "collect", report.longreprtext)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note how a test went."""
+        self._seen.add(report.nodeid)
+        self._seconds += report.duration
+        if report.failed:
+            self._passed.pop(report.nodeid, None)
+            self._note_failure(report.nodeid, report.when or "call", report.longreprtext)
+        elif (
+            report.when == "call"
+            and report.passed
+            and not hasattr(report, "wasxfail")
+            and report.nodeid not in self._failures
+        ):
+            self._passed.setdefault(report.nodeid)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """A user who stops the tests does not want a heal."""
+        self._was_interrupted = True
+
+    def _note_failure(self, nodeid: str, phase: Any, longrepr: str) -> None:
+        self._failures.setdefault(nodeid, Failure(nodeid=nodeid, phase=phase, longrepr=longrepr))
+
+    # --- after the run -------------------------------------------------------------------
+
+    @hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Heal, write reports, and let the exit status tell the truth."""
+        if self._was_interrupted or exitstatus not in (0, 1, 2, 5) or self._problem:
+            return
+        with warnings.catch_warnings():
+            # The project's filters are for the project; a warning in what we import is
+            # not to become an error there.
+            warnings.simplefilter("ignore")
+            self._finish(session, exitstatus)
+
+    def _finish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self._settings.mode == "check":
+            self._report = self._checked(int(exitstatus))
+        elif self._failures:
+            self._report = self._heal(int(exitstatus))
+        elif self._settings.reports:
+            self._report = self._nothing_to_do(int(exitstatus))
+        if self._report is not None:
+            self._write_reports(self._report)
+            if self._report.exit_status != exitstatus:
+                session.exitstatus = self._report.exit_status
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show what came of it."""
+        if self._report is not None and (self._report.stubs or self._report.mode != "apply"
+                                         or self._failures):
+            from pytest_selfheal.report.summary import write_summary
+
+            verbosity = int(self._config.get_verbosity())
+            write_summary(terminalreporter, self._report, verbosity)
+
+    def pytest_unconfigure(self) -> None:
+        """Leave nothing running, however the session ended."""
+        self._abandon()
+
+    def _abandon(self) -> None:
+        if self._preparation is not None:
+            self._preparation.close()
+            self._preparation = None
+
+    def _heal(self, exitstatus: int) -> HealReport:
+        from pytest_selfheal.conduct import Conduct
+
+        self._preparation = Preparation(self._config, self._settings, self._sys_path)
+        conduct = Conduct(
+            self._config, self._settings, self._record(), self._preparation, self._started
+        )
+        try:
+            report = conduct.run(exitstatus)
+        finally:
+            self._abandon()
+        conduct.retell()
+        return report
+
+    def _record(self) -> SessionRecord:
+        from pytest_selfheal.healing.session import SessionRecord
+
+        return SessionRecord(
+            failures=tuple(self._failures.values()),
+            passed=tuple(nodeid for nodeid in self._passed if nodeid not in self._failures),
+            not_run=tuple(nodeid for nodeid in self._collected if nodeid not in self._seen),
+            seconds=self._seconds,
+        )
+
+    def _checked(self, exitstatus: int) -> HealReport:
+        """Check mode: no model, no sandbox, the list of what is unhealed."""
+        from pytest_selfheal.source.find import find_in_project
+
+        found = find_in_project(self._config.rootpath)
+        stubs = tuple(
+            StubReport(target=stub.target, status="unhealed", reason="marked, not written yet")
+            for stub in found.stubs
+            if not stub.is_living
+        )
+        if stubs and exitstatus in (0, 5):
+            exitstatus = _TESTS_FAILED
+        return HealReport(
+            mode="check",
+            exit_status=exitstatus,
+            seconds=time.monotonic() - self._started,
+            model=ModelUsage(name=self._settings.model),
+            backend=None,
+            verifications=0,
+            stubs=stubs,
+            still_failing=tuple(self._failures),
+            warnings=found.warnings,
+        )
+
+    def _nothing_to_do(self, exitstatus: int) -> HealReport:
+        return HealReport(
+            mode=self._settings.mode,
+            exit_status=exitstatus,
+            seconds=time.monotonic() - self._started,
+            model=ModelUsage(name=self._settings.model),
+            backend=None,
+            verifications=0,
+        )
+
+    def _write_reports(self, report: HealReport) -> None:
+        from pytest_selfheal.report.html_report import write_html
+        from pytest_selfheal.report.json_report import write_json
+
+        for path in self._settings.reports:
+            try:
+                (write_json if path.suffix == ".json" else write_html)(report, path)
+            except SelfHealError as error:
+                reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+                if reporter is not None:
+                    reporter.write_line(f"selfheal: {error}", red=True)
+
+
+class Preparation:
+    """What a heal needs, made in the background: stubs, sandboxes, the model and its SDK."""
+
+    def __init__(self, config: pytest.Config, settings: Settings, sys_path: list[str]) -> None:
+        self.found = FoundStubs()
+        self.pool: Pool | None = None
+        self.model: Model | None = None
+        self.error: Exception | None = None
+        self.on_wait: Any = None
+        self._config = config
+        self._settings = settings
+        self._closed = False
+        self._lock = threading.Lock()
+        # The import state of this moment is what sandboxes are warmed with.
+        from pytest_selfheal.assemble import workspace_of
+
+        self.workspace = workspace_of(config, settings, sys_path)
+        self._thread = threading.Thread(target=self._run, name="selfheal-prepare", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until all is ready.
+
+        Raises:
+            SelfHealError: What is needed cannot be had.
+        """
+        self._thread.join()
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        """End what was started."""
+        with self._lock:
+            self._closed = True
+            pool, model, self.pool, self.model = self.pool, self.model, None, None
+        if pool is not None:
+            pool.close()
+        if model is not None:
+            with contextlib.suppress(Exception):  # at the end nothing depends on it
+                model.close()
+
+    def _run(self) -> None:
+        from pytest_selfheal.assemble import start_model, start_pool, warm_up
+        from pytest_selfheal.source.find import find_in_project
+
+        try:
+            self.found = find_in_project(self.workspace.root)
+            if not self.found.stubs:
+                return
+            pool = start_pool(self._config, self._settings, self.workspace)
+            with self._lock:
+                if self._closed:
+                    pool.close()
+                    return
+                self.pool = pool
+            pool.prepare(1)
+            self.model = start_model(self._config, self._settings, self._waiting)
+            warm_up(self.model)
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            self.error = error
+
+    def _waiting(self, seconds: float, reason: str) -> None:
+        if self.on_wait is not None:
+            self.on_wait(seconds, reason)

@@ -1,0 +1,251 @@
+"""Limits around any `Model`: what a run may spend, and how fast.
+
+What a request will cost is not known before its reply, so it is estimated: four characters
+a token for the prompt, and for the reply as much as the largest one so far.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Condition, Event, Lock
+from typing import TYPE_CHECKING
+
+from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable
+from pytest_selfheal.protocols import Model
+from pytest_selfheal.records import ModelUsage, Reply
+
+if TYPE_CHECKING:
+    from pytest_selfheal.model.shared_rate import SharedRate
+
+_CHARACTERS_PER_TOKEN = 4
+_FIRST_REPLY_TOKENS = 1_000
+_LONGEST_WAIT_SECONDS = 900.0
+
+
+class _Estimate:
+    """Learns from the replies how much the next request will cost. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._largest_reply = 0
+        self._prompt_factor = 1.0
+
+    def prompt_tokens(self, prompt: str) -> int:
+        plain = math.ceil(len(prompt) / _CHARACTERS_PER_TOKEN)
+        return math.ceil(plain * self._prompt_factor)
+
+    @property
+    def reply_tokens(self) -> int | None:
+        """The largest reply so far; None before the first."""
+        return self._largest_reply or None
+
+    def learn(self, prompt: str, reply: Reply) -> int:
+        """Take a reply into account and give what the exchange cost."""
+        plain = math.ceil(len(prompt) / _CHARACTERS_PER_TOKEN)
+        # A service that counts nothing is no reason to spend without end.
+        asked = reply.input_tokens or plain
+        replied = reply.output_tokens or math.ceil(len(reply.text) / _CHARACTERS_PER_TOKEN)
+        if plain:
+            self._prompt_factor = max(self._prompt_factor, asked / plain)
+        self._largest_reply = max(self._largest_reply, replied)
+        return asked + replied
+
+
+class BudgetedModel:
+    """Refuses a request that the run's budget has no room for; a `Model`.
+
+    Checked before each request, over all threads: room for the estimated tokens is set
+    aside while a request is out. Where only what others have set aside is in the way, a
+    request waits for these to end, so that a pessimistic estimate ends no run early.
+    """
+
+    def __init__(self, model: Model, max_requests: int | None, max_tokens: int | None) -> None:
+        """Wrap a model.
+
+        Args:
+            model: Who answers.
+            max_requests: Requests in all, failed ones included; None for no limit.
+            max_tokens: Tokens in all, of prompts and replies; None for no limit.
+        """
+        self.name = model.name
+        self._model = model
+        self._max_requests = max_requests
+        self._max_tokens = max_tokens
+        self._changed = Condition()
+        self._requests = 0
+        self._tokens_used = 0
+        self._tokens_reserved = 0
+        self._estimate = _Estimate()
+
+    def ask(self, prompt: str, *, targets: Sequence[str], attempt: int) -> Reply:
+        """Pass the request on where the budget has room for it.
+
+        Raises:
+            BudgetExhausted: It has none; the line says which budget and how to raise it.
+            ModelUnavailable: As the wrapped model says.
+        """
+        reserved = self._reserve(prompt)
+        cost = 0
+        try:
+            reply = self._model.ask(prompt, targets=targets, attempt=attempt)
+            with self._changed:
+                cost = self._estimate.learn(prompt, reply)
+            return reply
+        finally:
+            with self._changed:
+                self._tokens_reserved -= reserved
+                self._tokens_used += cost
+                self._changed.notify_all()
+
+    def usage(self) -> ModelUsage:
+        """What the wrapped model says."""
+        return self._model.usage()
+
+    def close(self) -> None:
+        """Close the wrapped model."""
+        self._model.close()
+
+    def _reserve(self, prompt: str) -> int:
+        with self._changed:
+            while True:
+                self._check_requests()
+                needed = self._needed_tokens(prompt)
+                if self._max_tokens is None or (
+                    self._tokens_used + self._tokens_reserved + needed <= self._max_tokens
+                ):
+                    self._requests += 1
+                    self._tokens_reserved += needed
+                    return needed
+                if not self._tokens_reserved:
+                    self._exhausted(needed)
+                self._changed.wait()
+
+    def _check_requests(self) -> None:
+        if self._max_requests is not None and self._requests >= self._max_requests:
+            raise BudgetExhausted(
+                f"the budget of requests is used up ({self._requests:,} of "
+                f"{self._max_requests:,}): raise --selfheal-max-requests"
+            )
+
+    def _needed_tokens(self, prompt: str) -> int:
+        if self._max_tokens is None:
+            return 0
+        asked = self._estimate.prompt_tokens(prompt)
+        replied = self._estimate.reply_tokens
+        if replied is None:
+            # Nothing is known yet: a small budget is worth one try, alone.
+            left = self._max_tokens - self._tokens_used - asked
+            replied = min(_FIRST_REPLY_TOKENS, max(left, 1))
+        return asked + replied
+
+    def _exhausted(self, needed: int) -> None:
+        raise BudgetExhausted(
+            f"the budget of tokens is used up ({self._tokens_used:,} of {self._max_tokens:,}, "
+            f"and the next request needs about {needed:,}): raise --selfheal-max-tokens"
+        )
+
+
+class RateLimitedModel:
+    """Waits before a request until the rate limits let it through; a `Model`.
+
+    The limits are shared by all processes that use the same `state_dir`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        rpm: int | None,
+        tpm: int | None,
+        state_dir: Path,
+        on_wait: Callable[[float, str], None] | None = None,
+    ) -> None:
+        """Wrap a model; without any limit it is only passed on to.
+
+        Args:
+            model: Who answers.
+            rpm: Requests a minute; None for no limit.
+            tpm: Tokens a minute, of prompts and replies; None for no limit.
+            state_dir: Where the processes share what was spent; made if missing.
+            on_wait: Told before each wait: its seconds, and a few words on the reason.
+
+        Raises:
+            UsageError: `state_dir` cannot be used.
+        """
+        self.name = model.name
+        self._model = model
+        self._on_wait = on_wait
+        self._closed = Event()
+        self._lock = Lock()
+        self._estimate = _Estimate()
+        self._debt_tokens = 0
+        self._requests: SharedRate | None = None
+        self._tokens: SharedRate | None = None
+        if rpm is None and tpm is None:
+            return
+        # The limiter's library is loaded only for those who set a limit.
+        from pytest_selfheal.model.shared_rate import SharedRate
+
+        if rpm is not None:
+            self._requests = SharedRate("requests", rpm, state_dir)
+        if tpm is not None:
+            self._tokens = SharedRate("tokens", tpm, state_dir)
+
+    def ask(self, prompt: str, *, targets: Sequence[str], attempt: int) -> Reply:
+        """Wait for room, then pass the request on.
+
+        Raises:
+            ModelUnavailable: The request alone is over the limit, or there was no room for
+                a quarter of an hour, or the model was closed meanwhile.
+        """
+        weight = self._take_tokens(prompt)
+        if self._requests is not None:
+            self._wait_for(self._requests, 1, "--selfheal-rpm")
+        reply = self._model.ask(prompt, targets=targets, attempt=attempt)
+        with self._lock:
+            # What the estimate missed is taken from the next request's minute.
+            self._debt_tokens += max(0, self._estimate.learn(prompt, reply) - weight)
+        return reply
+
+    def usage(self) -> ModelUsage:
+        """What the wrapped model says."""
+        return self._model.usage()
+
+    def close(self) -> None:
+        """End the waits, and close the wrapped model."""
+        self._closed.set()
+        for rate in (self._requests, self._tokens):
+            if rate is not None:
+                rate.close()
+        self._model.close()
+
+    def _take_tokens(self, prompt: str) -> int:
+        if self._tokens is None:
+            return 0
+        with self._lock:
+            asked = self._estimate.prompt_tokens(prompt)
+            reply = self._estimate.reply_tokens or _FIRST_REPLY_TOKENS
+            debt, self._debt_tokens = self._debt_tokens, 0
+        limit = self._tokens.limit
+        if asked > limit:
+            raise ModelUnavailable(
+                f"a request of about {asked:,} tokens is over the limit of {limit:,} a minute: "
+                "raise --selfheal-tpm"
+            )
+        # More than the whole minute's room would never be let through.
+        taken = min(asked + reply + debt, limit)
+        self._wait_for(self._tokens, taken, "--selfheal-tpm")
+        return max(0, taken - debt)
+
+    def _wait_for(self, rate: SharedRate, weight: int, option: str) -> None:
+        waited = 0.0
+        while seconds := rate.take(weight):
+            if waited + seconds > _LONGEST_WAIT_SECONDS:
+                raise ModelUnavailable(
+                    f"no room for another request in {_LONGEST_WAIT_SECONDS:g} s: raise {option}"
+                )
+            if self._on_wait is not None:
+                self._on_wait(seconds, f"{option}={rate.limit}")
+            if self._closed.wait(seconds):
+                raise ModelUnavailable("the run ended while a request waited for its turn")
+            waited += seconds

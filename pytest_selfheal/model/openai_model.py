@@ -1,0 +1,264 @@
+"""The model behind an OpenAI-compatible endpoint, asked with the `openai` SDK.
+
+The SDK is imported by the functions here and nowhere else: that takes a second, so call
+`warm_up` from a thread as soon as a request is likely. It reads OPENAI_API_KEY by itself;
+this module never sees the key.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from pytest_selfheal.errors import ModelUnavailable
+from pytest_selfheal.model.endpoint import effective_base_url, is_openai, key_problem, shown
+from pytest_selfheal.model.fold import encodable, one_line
+from pytest_selfheal.model.redact import redact
+from pytest_selfheal.model.reply import read_reply
+from pytest_selfheal.model.wire import Answer, AnswerError, Api, error_message, read_answer
+from pytest_selfheal.records import ModelUsage, Reply
+
+if TYPE_CHECKING:
+    import openai
+
+MAX_BODY_BYTES = 1_048_576
+"""No more of an answer is read: a reply is some kilobytes of Markdown."""
+
+# Local servers need no key, but the SDK insists on one.
+_PLACEHOLDER_KEY = "none"
+_QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "quota_exceeded"})
+
+
+def warm_up() -> None:
+    """Import the SDK, with the resources that requests use, ahead of the first request."""
+    import openai.resources.chat.completions
+    import openai.resources.responses  # noqa: F401
+
+
+class OpenAIModel:
+    """Asks an OpenAI-compatible endpoint; a `Model`. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        base_url: str | None = None,
+        api: Literal["auto", "responses", "chat"] = "auto",
+        timeout_seconds: float = 180.0,
+        max_retries: int = 2,
+    ) -> None:
+        """Note where and how to ask; nothing is imported or sent yet.
+
+        Args:
+            name: The model's name, as the service knows it.
+            base_url: The endpoint; None for OPENAI_BASE_URL, else the SDK's own.
+            api: Which API; `auto` is Responses on OpenAI's own endpoint, else Chat Completions.
+            timeout_seconds: How long one try may take, from sending to the answer's last byte.
+            max_retries: How often the SDK tries again after time-outs, 429 and 5xx.
+        """
+        self.name = name
+        self._option = base_url
+        self._base_url = effective_base_url(base_url)
+        self.api: Api = ("responses" if is_openai(base_url) else "chat") if api == "auto" else api
+        self._timeout_seconds = timeout_seconds
+        self._max_retries = max_retries
+        self._lock = Lock()
+        self._client: openai.OpenAI | None = None
+        self._usage = ModelUsage(name=name)
+
+    def warm_up(self) -> None:
+        """Import the SDK and make the client ahead of the first request."""
+        warm_up()
+        with suppress(ModelUnavailable):  # the first request says it again
+            self._connected()
+
+    def ask(self, prompt: str, *, targets: Sequence[str], attempt: int) -> Reply:
+        """Send a prompt and give the reply; see `protocols.Model`."""
+        client = self._connected()
+        self._count(requests=1)
+        with self._service_errors():
+            body = self._body(client, encodable(prompt))
+            answer = read_answer(body, self.api)
+        self._count(answer=answer)
+        return read_reply(answer.text, answer.input_tokens, answer.output_tokens)
+
+    def usage(self) -> ModelUsage:
+        """What was asked so far; a request that failed counts, without tokens."""
+        with self._lock:
+            return self._usage
+
+    def close(self) -> None:
+        """Close the connections; a request under way fails."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    # --- sending -----------------------------------------------------------------------
+
+    def _connected(self) -> openai.OpenAI:
+        with self._lock:
+            if self._client is None:
+                self._client = self._new_client()
+            return self._client
+
+    def _new_client(self) -> openai.OpenAI:
+        import openai
+
+        settings: dict[str, Any] = {
+            "base_url": self._base_url,
+            "timeout": self._timeout_seconds,
+            "max_retries": self._max_retries,
+        }
+        try:
+            try:
+                return openai.OpenAI(**settings)
+            except openai.OpenAIError:  # no key
+                if is_openai(self._option):
+                    raise
+                return openai.OpenAI(api_key=_PLACEHOLDER_KEY, **settings)
+        except openai.OpenAIError:
+            problem = key_problem(self._option) or "the openai library cannot be set up"
+            raise ModelUnavailable(problem, fatal=True) from None
+        except Exception as error:  # noqa: BLE001 - proxy or certificate settings that are none
+            self._fail(f"cannot be used ({_words(error)}): check the proxy settings", fatal=True)
+
+    def _body(self, client: openai.OpenAI, prompt: str) -> bytes:
+        """Send and read, and once more where the connection breaks in the answer's middle.
+
+        The SDK's own retries end with the answer's headers.
+        """
+        try:
+            return self._body_once(client, prompt)
+        except _http_errors("RemoteProtocolError", "ReadError"):
+            if not self._max_retries:
+                raise
+            return self._body_once(client, prompt)
+
+    def _body_once(self, client: openai.OpenAI, prompt: str) -> bytes:
+        create: Callable[..., Any]
+        if self.api == "responses":
+            create = client.responses.with_streaming_response.create
+            # The service keeps a request for a month unless told not to.
+            arguments: dict[str, Any] = {"input": prompt, "store": False}
+        else:
+            create = client.chat.completions.with_streaming_response.create
+            arguments = {"messages": [{"role": "user", "content": prompt}]}
+        with create(model=self.name, **arguments) as response:
+            return self._read(response.iter_bytes())
+
+    def _read(self, chunks: Iterator[bytes]) -> bytes:
+        # The HTTP library's time-out starts anew with every byte that trickles in.
+        deadline = time.monotonic() + self._timeout_seconds
+        body = bytearray()
+        for chunk in chunks:
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise AnswerError(f"answered with more than {MAX_BODY_BYTES:,} bytes")
+            if time.monotonic() > deadline:
+                raise AnswerError(f"took longer than {self._timeout_seconds:g} s to answer")
+        return bytes(body)
+
+    def _count(self, *, requests: int = 0, answer: Answer | None = None) -> None:
+        with self._lock:
+            self._usage = ModelUsage(
+                name=self.name,
+                requests=self._usage.requests + requests,
+                input_tokens=self._usage.input_tokens + (answer.input_tokens if answer else 0),
+                output_tokens=self._usage.output_tokens + (answer.output_tokens if answer else 0),
+            )
+
+    # --- failing -----------------------------------------------------------------------
+
+    @contextmanager
+    def _service_errors(self) -> Iterator[None]:
+        """Turn everything that a service or the way to it does wrong into one line."""
+        import openai
+
+        timeouts: tuple[type[Exception], ...] = (
+            openai.APITimeoutError,
+            *_http_errors("TimeoutException"),
+        )
+        try:
+            yield
+        except openai.APIStatusError as error:
+            self._fail_for_status(error)
+        except timeouts:
+            self._fail(
+                f"did not answer within {self._timeout_seconds:g} s: try again, "
+                "or use a faster model"
+            )
+        except openai.APIConnectionError as error:
+            self._fail(f"cannot be reached ({_words(error.__cause__)}): {self._advice()}")
+        except AnswerError as error:
+            words = _words(error)
+            hint = f": {self._advice()}" if words.endswith(("HTML", "JSON")) else ""
+            self._fail(f"{words}{hint}")
+        except _http_errors("HTTPError", "StreamError") as error:
+            self._fail(f"broke off its answer ({_words(error)}): try again")
+        except (openai.OpenAIError, RuntimeError) as error:  # e.g. closed meanwhile
+            self._fail(f"cannot be asked ({_words(error)})")
+
+    def _fail_for_status(self, error: openai.APIStatusError) -> NoReturn:
+        status, code = error.status_code, error.code or error.type or ""
+        words = _service_words(error)
+        if status in {401, 403}:
+            # The service's own words quote a part of the key.
+            self._fail(f"refused the key ({status}): check OPENAI_API_KEY", fatal=True)
+        if status == 404 or code == "model_not_found":
+            self._fail(
+                f"does not know the model {self.name!r} ({status}{words}): check "
+                f"--selfheal-model, and whether the URL's path is right",
+                fatal=True,
+            )
+        if status == 402 or {error.code, error.type} & _QUOTA_CODES:
+            self._fail(
+                f"says that the quota is used up ({status}{words}): check the account's plan "
+                "and billing",
+                fatal=True,
+            )
+        if status == 429:
+            self._fail(
+                f"limits the rate ({status}{words}): wait, or set --selfheal-rpm or --selfheal-tpm"
+            )
+        advice = "try again later" if status >= 500 else "check --selfheal-model and --selfheal-api"
+        self._fail(f"answered with status {status}{words}: {advice}")
+
+    def _advice(self) -> str:
+        if self._option is None and not is_openai(None):
+            return "check OPENAI_BASE_URL, or give --selfheal-base-url"
+        return "check --selfheal-base-url"
+
+    def _fail(self, what: str, *, fatal: bool = False) -> NoReturn:
+        line = one_line(redact(f"the model's endpoint {shown(self._option)!r} {what}"), 500)
+        raise ModelUnavailable(line, fatal=fatal) from None
+
+
+def _words(error: BaseException | None) -> str:
+    if error is None:
+        return "no connection"
+    return one_line(str(error), 200) or type(error).__name__
+
+
+def _service_words(error: openai.APIStatusError) -> str:
+    """The service's own message, ready to follow the status; empty for anything but JSON."""
+    message = error_message({"error": error.body})
+    if not isinstance(error.body, dict) or message is None:
+        return ""
+    return f", {json.dumps(one_line(message, 200), ensure_ascii=False)}"
+
+
+def _http_errors(*names: str) -> tuple[type[Exception], ...]:
+    """Classes of the HTTP library below the SDK: `httpx`, or `httpx2` from SDK 3 on.
+
+    Reading an answer piece by piece raises these as they are; the SDK does not wrap them.
+    """
+    import openai
+
+    module = sys.modules[openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
+    return tuple(getattr(module, name) for name in names)

@@ -1,0 +1,47 @@
+"""pytest's side of the plugin: options, hooks, and nothing else.
+
+Imported by every pytest run, so it imports next to nothing; without `--selfheal` it
+adds its options and does no more.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pytest_selfheal.errors import SelfHealError
+from pytest_selfheal.options import add_options
+
+IN_SANDBOX = "PYTEST_SELFHEAL_SANDBOX"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the `--selfheal` options and their ini twins."""
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Let other plugins take part."""
+    from pytest_selfheal import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """With `--selfheal`, and not in a sandbox or in an xdist worker, watch the run."""
+    if not config.getoption("selfheal") or config.getoption("collectonly"):
+        return
+    if os.environ.get(IN_SANDBOX) or hasattr(config, "workerinput"):
+        return
+    from pytest_selfheal import defaults
+    from pytest_selfheal.intercept import Interceptor
+    from pytest_selfheal.settings import read_settings
+
+    config.pluginmanager.register(defaults, "selfheal-defaults")
+    try:
+        interceptor = Interceptor(config, read_settings(config))
+    except SelfHealError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.pluginmanager.register(interceptor, "selfheal-interceptor")

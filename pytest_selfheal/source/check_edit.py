@@ -1,0 +1,259 @@
+"""Whether an edit did what it was to do and nothing else; its own second opinion.
+
+The edit is made with libcst; this looks at its result with Python's own parser and at
+its bytes, and knows nothing of how it was made.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from pytest_selfheal.errors import EditConflict
+from pytest_selfheal.records import Piece
+from pytest_selfheal.source.additions import Additions
+from pytest_selfheal.source.kinds import is_docstring
+from pytest_selfheal.source.marks import comment_marks, is_heal
+from pytest_selfheal.source.names import imported_names
+from pytest_selfheal.source.outline import (
+    FUNCTIONS,
+    Outlined,
+    definitions,
+    import_origins,
+)
+from pytest_selfheal.source.parsing import UnparsableError, parse
+
+_Key = tuple[str, int]
+
+
+def check_edit(
+    before: bytes, after: bytes, pieces: Mapping[_Key, Piece], additions: Additions
+) -> None:
+    """Hold an edited file against the file it was made from.
+
+    Args:
+        before: The file.
+        after: The edited file.
+        pieces: What was put in, by qualified name and index.
+        additions: What else was added.
+
+    Raises:
+        EditConflict: Something is different that was to stay, or is not as it was to be.
+    """
+    path = next(iter(pieces.values())).stub.path
+    try:
+        old, new = parse(before), parse(after)
+    except UnparsableError as error:
+        raise _conflict(path, f"the result cannot be parsed: {error}") from error
+    _check_bodies(path, old, new, pieces)
+    _check_imports(path, old, new, additions)
+    _check_others(path, old, new, pieces, additions)
+    _check_lines(path, before, after, old, pieces)
+
+
+def _conflict(path: str, what: str) -> EditConflict:
+    return EditConflict(f"the edit of {path!r} is not written: {what}")
+
+
+def _functions(tree: ast.Module) -> dict[_Key, Outlined]:
+    return {
+        (found.qualname, found.index): found
+        for found in definitions(tree)
+        if isinstance(found.node, FUNCTIONS)
+    }
+
+
+# --- the targets -----------------------------------------------------------------------
+
+
+def _check_bodies(
+    path: str, old: ast.Module, new: ast.Module, pieces: Mapping[_Key, Piece]
+) -> None:
+    there, result = _functions(old), _functions(new)
+    for key, piece in pieces.items():
+        if key not in result:
+            raise _conflict(path, f"{key[0]!r} is not in the result")
+        given = ast.parse(piece.definition).body[-1]
+        was, now = there[key].node, result[key].node
+        if _dumps(_body(now)) != _dumps(_body(given)):
+            raise _conflict(path, f"the body of {key[0]!r} is not the reply's")
+        document = _docstring(was) or _docstring(given)
+        if _docstring(now) != document:
+            raise _conflict(path, f"the docstring of {key[0]!r} is not the stub's")
+
+
+def _body(node: ast.stmt) -> list[ast.stmt]:
+    body: list[ast.stmt] = node.body  # type: ignore[attr-defined]
+    return body[1:] if is_docstring(body[0]) else body
+
+
+def _docstring(node: ast.stmt) -> str | None:
+    body: list[ast.stmt] = node.body  # type: ignore[attr-defined]
+    return ast.dump(body[0]) if is_docstring(body[0]) else None
+
+
+def _dumps(body: Sequence[ast.stmt]) -> list[str]:
+    return [ast.dump(node) for node in body]
+
+
+# --- imports ---------------------------------------------------------------------------
+
+
+def _check_imports(path: str, old: ast.Module, new: ast.Module, additions: Additions) -> None:
+    before, after = _imports(old), _imports(new)
+    wanted = Counter(imported.text for imported in additions.imports)
+    lost = before - after
+    if any("pytest_selfheal" not in text for text in lost):
+        raise _conflict(path, f"it loses {next(iter(lost))!r}")
+    if after - before != wanted:
+        raise _conflict(path, f"its imports are not those asked for: {sorted(after - before)}")
+
+
+def _imports(tree: ast.Module) -> Counter[str]:
+    return Counter(imported.text for node in tree.body for imported in imported_names(node))
+
+
+# --- everything else -------------------------------------------------------------------
+
+
+def _check_others(
+    path: str,
+    old: ast.Module,
+    new: ast.Module,
+    pieces: Mapping[_Key, Piece],
+    additions: Additions,
+) -> None:
+    added = Counter(
+        _dump_of_text(text)
+        for texts in (*additions.helpers.values(), *additions.members.values())
+        for text in texts
+    )
+    before = list(_outside(old, pieces))
+    after = list(_outside(new, pieces))
+    surplus = Counter(after) - Counter(before)
+    if surplus != added:
+        raise _conflict(path, "more would change than the stubs and what they need")
+    # What was added may stand anywhere between the rest; the rest keeps its order.
+    left = dict(surplus)
+    kept: list[str] = []
+    for dump in reversed(after):  # an added twin of something old stands above its class
+        if left.get(dump, 0):
+            left[dump] -= 1
+        else:
+            kept.append(dump)
+    if Counter(kept) != Counter(before) or (not surplus and kept[::-1] != before):
+        raise _conflict(path, "something beside the stubs would change")
+    if [dump for dump in before if dump not in surplus] != [
+        dump for dump in kept[::-1] if dump not in surplus
+    ]:
+        raise _conflict(path, "the order of what stands in the file would change")
+
+
+def _dump_of_text(text: str) -> str:
+    return ast.dump(ast.parse(text).body[0])
+
+
+def _outside(tree: ast.Module, pieces: Mapping[_Key, Piece]) -> Iterator[str]:
+    """Give the dumps of a module's and its classes' statements, targets without bodies."""
+    origins = import_origins(tree)
+    nodes: dict[Any, _Key] = {found.node: key for key, found in _functions(tree).items()}
+
+    def dumps(body: Sequence[ast.stmt]) -> Iterator[str]:
+        for node in body:
+            if isinstance(node, (ast.Import, ast.ImportFrom)) and body is tree.body:
+                continue
+            if isinstance(node, FUNCTIONS) and nodes.get(node) in pieces:
+                yield "target " + _header(node, origins)
+            elif isinstance(node, ast.ClassDef):
+                yield "class " + _header(node, origins)
+                yield from dumps(node.body)
+                yield "end of class"
+            elif _holds(node, nodes, pieces):
+                yield type(node).__name__
+                for child in ast.iter_child_nodes(node):
+                    yield from dumps([child]) if isinstance(child, ast.stmt) else [ast.dump(child)]
+            else:
+                yield ast.dump(node)
+
+    return dumps(tree.body)
+
+
+def _holds(node: ast.stmt, nodes: Mapping[Any, _Key], pieces: Collection[_Key]) -> bool:
+    """Whether a compound statement has a target or a class in it."""
+    return not isinstance(node, FUNCTIONS) and any(
+        isinstance(inner, ast.ClassDef)
+        or (isinstance(inner, FUNCTIONS) and nodes.get(inner) in pieces)
+        for inner in ast.walk(node)
+    )
+
+
+def _header(node: ast.stmt, origins: Mapping[str, str]) -> str:
+    parts = {name: getattr(node, name) for name in node._fields}
+    parts["decorator_list"] = [
+        each for each in parts["decorator_list"] if not is_heal(each, origins)
+    ]
+    parts["body"] = []
+    return ast.dump(type(node)(**parts))
+
+
+# --- bytes -----------------------------------------------------------------------------
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+def _check_lines(
+    path: str, before: bytes, after: bytes, tree: ast.Module, pieces: Mapping[_Key, Piece]
+) -> None:
+    """See that the lines outside the edit are still there, in order, byte for byte."""
+    lines = before.splitlines(keepends=True)
+    free = _free_lines(before, lines, tree, pieces)
+    kept = [
+        _ended(line)
+        for number, line in enumerate(lines, start=1)
+        if number not in free and line.strip()
+    ]
+    rest = iter(_ended(line) for line in after.splitlines(keepends=True))
+    for line in kept:
+        if not any(line == each for each in rest):
+            shown = line.decode("utf-8", "replace").strip()
+            raise _conflict(path, f"the line {shown!r} would change")
+
+
+def _ended(line: bytes) -> bytes:
+    """Only a file's last line may have no end, and may get one."""
+    return line if _LINE_END.search(line) else line + b"\n"
+
+
+def _free_lines(
+    source: bytes, lines: Sequence[bytes], tree: ast.Module, pieces: Mapping[_Key, Piece]
+) -> set[int]:
+    """Give the lines that an edit may change: bodies, markers, imports."""
+    free = set(comment_marks(source, tree))
+    origins = import_origins(tree)
+    for found in definitions(tree):
+        for decorator in found.node.decorator_list:
+            if is_heal(decorator, origins):
+                free.update(range(decorator.lineno, (decorator.end_lineno or 0) + 1))
+    for key, found in _functions(tree).items():
+        if key in pieces:
+            free.update(range(found.node.body[0].lineno, _end_of_body(found.node, lines) + 1))
+    for node in tree.body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            free.update(range(node.lineno, (node.end_lineno or 0) + 1))
+    return free
+
+
+def _end_of_body(node: ast.stmt, lines: Sequence[bytes]) -> int:
+    """Give a body's last line, comments below it that are indented like it included."""
+    last = end = node.end_lineno or node.lineno
+    for number in range(end + 1, len(lines) + 1):
+        line = lines[number - 1]
+        text = line.lstrip()
+        if text.startswith(b"#") and len(line) - len(text) > node.col_offset:
+            last = number
+        elif text:
+            break
+    return last

@@ -1,0 +1,124 @@
+"""Checks of the static policy: no change to what is not the reply's own."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator
+
+from pytest_selfheal.source.names import module_bindings
+from pytest_selfheal.source.policy_context import Context, Violation
+from pytest_selfheal.source.policy_names import Names
+
+
+def foreign_writes(tree: ast.Module, context: Context) -> Iterator[Violation]:
+    """Refuse to change modules, and classes and functions that the reply does not define."""
+    for node in ast.walk(tree):
+        for changed in _changed_objects(node, context.names):
+            reason = _foreign_reason(changed, context)
+            if reason:
+                shown = ast.unparse(changed)
+                yield node.lineno, f"it changes {shown!r}: {reason}"  # type: ignore[attr-defined]
+
+
+def _changed_objects(node: ast.AST, names: Names) -> Iterator[ast.expr]:
+    """Give the objects whose attributes a statement or call sets or deletes."""
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, (ast.Store, ast.Del)):
+        yield node.value
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
+        yield from _behind_namespace(node.value, names)
+    if isinstance(node, ast.Call):
+        yield from _changed_by_call(node, names)
+
+
+_SETTERS = {
+    *("builtins.setattr", "builtins.delattr"),
+    *("builtins.object.__setattr__", "builtins.object.__delattr__"),
+    *("builtins.type.__setattr__", "builtins.type.__delattr__"),
+}
+
+
+def _changed_by_call(node: ast.Call, names: Names) -> Iterator[ast.expr]:
+    if names.dotted(node.func) in _SETTERS and node.args:
+        yield node.args[0]
+    if isinstance(node.func, ast.Attribute) and node.func.attr in ("update", "setdefault", "pop"):
+        yield from _behind_namespace(node.func.value, names)
+
+
+def _behind_namespace(node: ast.expr, names: Names) -> Iterator[ast.expr]:
+    """Give the object of `vars(x)` and `x.__dict__`, and `globals()` itself."""
+    if isinstance(node, ast.Attribute) and node.attr == "__dict__":
+        yield node.value
+    elif isinstance(node, ast.Call):
+        called = names.dotted(node.func)
+        if called == "builtins.vars" and node.args:
+            yield node.args[0]
+        elif called == "builtins.globals":
+            yield node
+
+
+def _foreign_reason(changed: ast.expr, context: Context) -> str | None:
+    names = context.names
+    if isinstance(changed, ast.Call) and names.dotted(changed.func) == "builtins.globals":
+        return "names of the module are bound by statements alone"
+    root = _root_name(changed)
+    dotted = names.dotted(changed)
+    if dotted is None:
+        return _user_reason(changed, context)
+    if dotted.startswith("builtins."):
+        return "builtins are everybody's"
+    return _imported_reason(root, dotted, context)
+
+
+def _root_name(node: ast.expr) -> str:
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _imported_reason(root: str, dotted: str, context: Context) -> str | None:
+    imported = context.names.imported.get(root)
+    is_users_value = (
+        imported is not None
+        and imported.name is not None
+        and not imported.name[:1].isupper()
+        and context.user_kinds.get(root) == "import"
+        and not context.names.is_stdlib(imported)
+    )
+    if is_users_value:  # an object that the user's module imports to work with
+        return None
+    return f"{dotted!r} is imported, and others use it too"
+
+
+def _user_reason(changed: ast.expr, context: Context) -> str | None:
+    root = changed.id if isinstance(changed, ast.Name) else ""
+    is_local = id(changed) in context.names.locals or root in context.names.top_level
+    if is_local or context.user_kinds.get(root) not in ("class", "function"):
+        return None
+    if any(target.split(".")[0] == root for target in context.targets):
+        return None
+    return f"{root!r} is the module's own and not asked for"
+
+
+def foreign_globals(tree: ast.Module, context: Context) -> Iterator[Violation]:
+    """Refuse `global` on names that are neither the reply's nor variables of the module."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Global):
+            continue
+        for name in node.names:
+            kind = context.user_kinds.get(name)
+            if kind != "variable" and (kind is not None or name not in context.names.top_level):
+                yield node.lineno, f"it rebinds {name!r}: that is no variable of the module"
+
+
+def shadowed_names(tree: ast.Module, context: Context) -> Iterator[Violation]:
+    """Refuse module-level names that would hide a builtin, or the runner, from the module."""
+    if context.is_checks:
+        return
+    for name, bindings in module_bindings(tree).items():
+        known = name in context.user_kinds or any(
+            target.split(".")[-1] == name for target in context.targets
+        )
+        is_taken = (hasattr(builtins, name) and name[:1] != "_") or name == "pytest"
+        if is_taken and not known and bindings[0].kind != "import":
+            yield bindings[0].node.lineno, f"it defines {name!r}, which everybody else knows"

@@ -1,0 +1,85 @@
+"""Which files of a project are its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_NEVER = {"node_modules", "__pycache__", "__pypackages__", "site-packages", "CVS"}
+_BUILT = {"build", "dist"}
+_ENVIRONMENT_SIGNS = ("pyvenv.cfg", "conda-meta")
+
+
+def project_files(root: Path, *, every_kind: bool = False) -> Iterator[str]:
+    """Give the Python files below a folder, sorted within each folder, folders last.
+
+    Left out are hidden folders (version control among them), virtual environments,
+    caches, `build` and `dist` unless they are packages, linked folders, and links to
+    files outside. A folder that cannot be listed counts as empty.
+
+    Args:
+        root: The folder to search; it may itself be hidden or a link.
+        every_kind: Give all files that are not hidden, not Python's alone.
+        every_kind: Give files that are no Python as well, hidden ones left out.
+
+    Yields:
+        Paths relative to `root` with forward slashes.
+    """
+    real_root = root.resolve()
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        entries = _entries(root / folder)
+        for entry in entries:
+            if _is_of_kind(entry.name, every_kind) and _is_own_file(entry, real_root):
+                yield folder + entry.name
+        inner = [entry.name for entry in entries if _is_own_folder(entry)]
+        pending.extend(f"{folder}{name}/" for name in reversed(inner))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _is_of_kind(name: str, every_kind: bool) -> bool:
+    return _is_text(name) and (name.endswith(".py") or (every_kind and not name.startswith(".")))
+
+
+def _is_own_file(entry: os.DirEntry[str], real_root: Path) -> bool:
+    try:
+        if not entry.is_file():  # a link to nothing, a pipe, a folder called `x.py`
+            return False
+    except OSError:
+        return False
+    if not entry.is_symlink():
+        return True
+    return Path(entry.path).resolve().is_relative_to(real_root)
+
+
+def _is_own_folder(entry: os.DirEntry[str]) -> bool:
+    name = entry.name
+    try:
+        if not entry.is_dir(follow_symlinks=False):
+            return False
+    except OSError:
+        return False
+    if name.startswith(".") or name in _NEVER or not _is_text(name):
+        return False
+    folder = Path(entry.path)
+    if any((folder / sign).exists() for sign in _ENVIRONMENT_SIGNS):
+        return False
+    return name not in _BUILT or (folder / "__init__.py").is_file()
+
+
+def _is_text(name: str) -> bool:
+    """A name that is no UTF-8 can be neither imported nor put into a report."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

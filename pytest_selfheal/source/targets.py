@@ -1,0 +1,121 @@
+"""Which definition of a reply is meant for which stub."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+
+from pytest_selfheal.errors import Unusable
+from pytest_selfheal.records import Stub
+from pytest_selfheal.source.kinds import kind_of
+from pytest_selfheal.source.outline import FUNCTIONS, Outlined, definitions
+from pytest_selfheal.source.reply_code import Code
+
+_ACCESSORS = ("setter", "deleter")
+
+
+def match_targets(
+    code: Code, stubs: Sequence[Stub], trees: Mapping[str, ast.Module]
+) -> tuple[Outlined, ...]:
+    """Give the reply's definition for each stub, in the order of `stubs`.
+
+    A method may stand in its class, or bare where its name can mean one target alone.
+
+    Args:
+        code: The reply.
+        stubs: What was asked for.
+        trees: The stubs' modules, by path.
+
+    Raises:
+        Unusable: A target is missing, or stands there more than once.
+    """
+    given = [found for found in definitions(code.tree) if isinstance(found.node, FUNCTIONS)]
+    roles = {stub: _role_of_stub(stub, trees[stub.path]) for stub in stubs}
+    return tuple(_find(stub, stubs, roles, given) for stub in stubs)
+
+
+def _role_of_stub(stub: Stub, tree: ast.Module) -> str:
+    for found in definitions(tree):
+        if (found.qualname, found.index) == (stub.qualname, stub.index) and isinstance(
+            found.node, FUNCTIONS
+        ):
+            return _role(found)
+    return ""
+
+
+def _role(found: Outlined) -> str:
+    assert isinstance(found.node, FUNCTIONS)
+    kind = kind_of(found.node)
+    return kind if kind in (*_ACCESSORS, "overload") else ""
+
+
+def _find(
+    stub: Stub, stubs: Sequence[Stub], roles: Mapping[Stub, str], given: Sequence[Outlined]
+) -> Outlined:
+    named = _named(stub, stubs, given)
+    rivals = [each for each in stubs if each.qualname == stub.qualname]
+    if len(rivals) == len(named) == 1:
+        return named[0]
+    matching = [found for found in named if _role(found) == roles[stub]]
+    rivals = [each for each in rivals if roles[each] == roles[stub]]
+    if not matching:
+        what = f" ({roles[stub]})" if roles[stub] else ""
+        raise Unusable(
+            f"the reply does not define {stub.qualname!r}{what}: give its complete definition"
+        )
+    if len(matching) != len(rivals):
+        lines = ", ".join(str(found.node.lineno) for found in matching)
+        raise Unusable(
+            f"the reply defines {stub.qualname!r} {len(matching)} times, on lines {lines} "
+            f"of its code, where {len(rivals)} was asked for: give it once"
+        )
+    return matching[rivals.index(stub)]
+
+
+def _named(stub: Stub, stubs: Sequence[Stub], given: Sequence[Outlined]) -> list[Outlined]:
+    """Give the definitions of a stub's full name; failing that, of a part that is clear."""
+    parts = stub.qualname.split(".")
+    for start in range(len(parts)):
+        name = ".".join(parts[start:])
+        claimants = {each.qualname for each in stubs if f".{each.qualname}".endswith(f".{name}")}
+        is_clear = start == 0 or (claimants == {stub.qualname} and name not in _full(stubs))
+        found = [each for each in given if each.qualname == name]
+        if found and is_clear:
+            return found
+    return []
+
+
+def _full(stubs: Sequence[Stub]) -> set[str]:
+    return {stub.qualname for stub in stubs}
+
+
+# --- what is restated ------------------------------------------------------------------
+
+
+def without_restated(tree: ast.Module, users: Sequence[ast.Module]) -> ast.Module:
+    """Leave out the statements that the users' modules hold word by word.
+
+    They are the user's, do not enter the file a second time, and are not the model's to
+    answer for.
+    """
+    known = {ast.dump(node) for user in users for node in user.body}
+    for user in users:
+        for found in definitions(user):
+            if found.classes:
+                known.add(_place(found.classes, found.node))
+    body = [_pruned(node, (), known) for node in tree.body if ast.dump(node) not in known]
+    return ast.Module(body=body, type_ignores=[])
+
+
+def _place(classes: Sequence[ast.ClassDef], node: ast.stmt) -> str:
+    return ".".join(each.name for each in classes) + ":" + ast.dump(node)
+
+
+def _pruned(node: ast.stmt, classes: tuple[ast.ClassDef, ...], known: set[str]) -> ast.stmt:
+    if not isinstance(node, ast.ClassDef):
+        return node
+    inside = (*classes, node)
+    body = [_pruned(each, inside, known) for each in node.body if _place(inside, each) not in known]
+    parts = {name: getattr(node, name) for name in node._fields}
+    parts["body"] = body or [ast.Pass(lineno=node.lineno, col_offset=0)]
+    return ast.copy_location(ast.ClassDef(**parts), node)
