@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +109,7 @@ class Conduct:
         writer = getattr(self._reporter, "_tw", None)
         verbosity = int(self._config.get_verbosity())
         with Progress(
-            writer._file if writer is not None else _Nowhere(),
+            writer._file if writer is not None else io.StringIO(),
             verbosity=verbosity if writer is not None else -1,
             color=bool(writer is not None and writer.hasmarkup),
         ) as progress:
@@ -279,22 +281,7 @@ class Conduct:
         return "unhealed", "tests that reach it need code that was not confirmed"
 
 
-class _Nowhere:
-    """Stands in where pytest has no terminal."""
-
-    def write(self, _: str) -> int:
-        return 0
-
-    def flush(self) -> None:
-        pass
-
-    def isatty(self) -> bool:
-        return False
-
-
 def _uncaptured(config: pytest.Config) -> Any:
-    import contextlib
-
     manager = config.pluginmanager.get_plugin("capturemanager")
     if manager is None:
         return contextlib.nullcontext()

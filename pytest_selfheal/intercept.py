@@ -166,8 +166,9 @@ class Interceptor:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show what came of it."""
-        if self._report is not None and (self._report.stubs or self._report.mode != "apply"
-                                         or self._failures):
+        if self._report is not None and (
+            self._report.stubs or self._report.mode != "apply" or self._failures
+        ):
             from pytest_selfheal.report.summary import write_summary
 
             verbosity = int(self._config.get_verbosity())

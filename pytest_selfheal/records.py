@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+Outcome = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "unfinished"]
 Phase = Literal["collect", "setup", "call", "teardown"]
 Verdict = Literal[
     "passed",
@@ -201,7 +202,7 @@ class TestResult:
     """What became of one test (or of a file that could not be collected)."""
 
     nodeid: str
-    outcome: Literal["passed", "failed", "skipped", "xfailed", "xpassed", "unfinished"]
+    outcome: Outcome
     phase: Phase = "call"
     longrepr: str = ""
     """The traceback as pytest printed it in the sandbox, with captured output."""

@@ -118,12 +118,13 @@ BODIES = {
     ),
     "other indentation than the file's": (
         "def g():\n    pass\nclass A:\n  def f(self):\n      ...\n",
-        "def g():\n    pass\nclass A:\n  def f(self):\n      if 1:\n            return 2\n",
+        "def g():\n    pass\nclass A:\n  def f(self):\n      if 1:\n          return 2\n",
         "def f(self):\n    if 1:\n        return 2\n",
     ),
     "lines inside strings": (
         "class A:\n    def f(self):\n        ...\n",
-        'class A:\n    def f(self):\n        a = """x\n  y\n\tz"""\n        return f"""{a}\n w"""\n',
+        'class A:\n    def f(self):\n        a = """x\n  y\n\tz"""\n'
+        '        return f"""{a}\n w"""\n',
         'def f(self):\n    a = """x\n  y\n\tz"""\n    return f"""{a}\n w"""\n',
     ),
     "backslash": (
@@ -186,7 +187,8 @@ def test_no_pieces_change_nothing():
 BYTES = {
     "crlf": (
         b"a = 1\r\ndef f(x):\r\n    ...\r\nb = 2\r\n",
-        b"a = 1\r\ndef f(x):\r\n    y = '''p\r\n q'''\r\n    return y + \\\r\n        x\r\nb = 2\r\n",
+        b"a = 1\r\ndef f(x):\r\n    y = '''p\r\n q'''\r\n"
+        b"    return y + \\\r\n        x\r\nb = 2\r\n",
     ),
     "bom": (
         b"\xef\xbb\xbfdef f(x):\n    ...\n",
@@ -226,7 +228,9 @@ def test_keeps_the_bytes_around(before, after):
 
 def test_a_character_that_the_encoding_lacks():
     source = b"# coding: latin-1\ndef f(x): ...\n"
-    with pytest.raises(Unusable, match=r"holds '€', which the encoding of 'src/app/mod.py'.*8859"):
+    with pytest.raises(
+        Unusable, match=r"holds '€', which the encoding of 'src/app/mod.py' .*lacks"
+    ):
         rewrite(source, [piece(source, "def f(x):\n    return '€'\n")])
 
 
@@ -264,8 +268,7 @@ MARKERS = {
     ),
     "still used": (
         "from pytest_selfheal import heal\n\n\n@heal\ndef f(x): ...\n\n\n@heal\ndef g(x): ...\n",
-        "from pytest_selfheal import heal\n\n\ndef f(x):\n    return x\n\n\n@heal\n"
-        "def g(x): ...\n",
+        "from pytest_selfheal import heal\n\n\ndef f(x):\n    return x\n\n\n@heal\ndef g(x): ...\n",
         F,
     ),
     "in __all__": (
@@ -294,7 +297,8 @@ MARKERS = {
         F,
     ),
     "comment of the import stays": (
-        "# Licence.\n\n# marks\nfrom pytest_selfheal import heal\nimport os\n@heal\ndef f(x): ...\n",
+        "# Licence.\n\n# marks\nfrom pytest_selfheal import heal\nimport os\n"
+        "@heal\ndef f(x): ...\n",
         "# Licence.\n\n# marks\nimport os\ndef f(x):\n    return x\n",
         F,
     ),
@@ -403,8 +407,8 @@ IMPORTS = {
     ),
     "first of its kind": (
         "import os\n\nimport yaml\n\nfrom app import x\n\n\ndef f(x): ...\n",
-        "import ast\nimport os\n\nimport attrs\nimport yaml\n\nfrom .one import y\n"
-        "from app import x\n\n\n{f}",
+        "import ast\nimport os\n\nimport attrs\nimport yaml\n\nfrom app import x\n"
+        "from .one import y\n\n\n{f}",
         ["import ast", "import attrs", "from .one import y"],
     ),
     "new kind between": (
@@ -451,7 +455,7 @@ IMPORTS = {
     ),
     "there under try": (
         "try:\n    import json\nexcept ImportError:\n    json = None\n\n\ndef f(x): ...\n",
-        None,
+        "try:\n    import json\nexcept ImportError:\n    json = None\n\n\n{f}",
         ["import json"],
     ),
     "there by its package": (
@@ -462,7 +466,8 @@ IMPORTS = {
     "not for typing only": (
         "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import json\n\n\n"
         "def f(x): ...\n",
-        "import json\nfrom typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import json\n\n\n{f}",
+        "import json\nfrom typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n"
+        "    import json\n\n\n{f}",
         ["import json"],
     ),
     "a submodule beside its package": (
@@ -485,11 +490,6 @@ IMPORTS = {
 
 @pytest.mark.parametrize(("before", "after", "imports"), IMPORTS.values(), ids=IMPORTS)
 def test_puts_imports_where_a_person_would(before, after, imports):
-    source = before.encode()
-    if after is None:
-        with pytest.raises(Unusable, match="already defined"):
-            rewrite(source, [piece(source, USES, imports=tuple(imports))])
-        return
     check(before, after.replace("{f}", USES), USES, imports=tuple(imports))
 
 
@@ -691,7 +691,9 @@ def test_sees_when_an_edit_goes_wrong(monkeypatch, old, new, message):
     monkeypatch.setattr(
         edit_module, "_without_class_markers", lambda after, job: good.replace(old, new)
     )
-    with pytest.raises(EditConflict, match=rf"edit of 'src/app/mod.py' is not written: .*{message}"):
+    with pytest.raises(
+        EditConflict, match=rf"edit of 'src/app/mod.py' is not written: .*{message}"
+    ):
         rewrite(source, [piece(source, F)])
 
 
@@ -761,7 +763,8 @@ NAME = st.from_regex(r"[a-z]{4,6}_[0-9]", fullmatch=True)
 FILLER = st.sampled_from(
     [
         "x = 1", "# a comment", "", "", "import os", "from a.b import (c,\n    d)",
-        "def other(a, *, b=2):\n    return (a,\n        b)", "class C:\n    '''Doc.'''\n    y = [\n    1]",
+        "def other(a, *, b=2):\n    return (a,\n        b)",
+        "class C:\n    '''Doc.'''\n    y = [\n    1]",
         "if x:\n    pass\nelse:\n    z = '''\n  text\n'''", "@deco\nasync def more(): pass",
         "try:\n    pass\nexcept E: pass", "x = 1; y = 2", "\x0c", "   ", "for i in x: pass",
     ]
@@ -770,12 +773,15 @@ BODY = st.lists(
     st.sampled_from(
         [
             "a = 1", "# why", "", "if a:\n        b = 2\n    else:\n        pass", "return a",
-            "t = '''x\n y\n'''", "u = f'''{a}\n\t{a!r}'''", "call(\n        1,\n    )", "v = 1 + \\\n    2",
+            "t = '''x\n y\n'''", "u = f'''{a}\n\t{a!r}'''", "call(\n        1,\n    )",
+            "v = 1 + \\\n    2",
         ]
     ),
     min_size=0, max_size=5,
 )  # fmt: skip
-STUB = st.sampled_from([": ...", ":\n    pass", ":\n    '''Doc.'''", ":\n    # c\n    ...\n    # d"])
+STUB = st.sampled_from(
+    [": ...", ":\n    pass", ":\n    '''Doc.'''", ":\n    # c\n    ...\n    # d"]
+)
 
 
 @settings(max_examples=150, deadline=None)

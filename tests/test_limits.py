@@ -85,8 +85,8 @@ def test_no_more_requests_than_the_budget_with_32_threads(limit: int) -> None:
     assert sum(reply is not None for reply in replies) == limit
 
 
-@pytest.mark.parametrize("output_tokens", [1, 50, 900])
-@pytest.mark.parametrize("limit", [1_100, 1_500, 4_000])
+@pytest.mark.parametrize("output_tokens", [1, 50, 900, 9_000])
+@pytest.mark.parametrize("limit", [9_200, 20_000, 100_000])
 def test_no_more_tokens_than_the_budget_with_32_threads(limit: int, output_tokens: int) -> None:
     inner = CountingModel(output_tokens)
     ask_at_once(BudgetedModel(inner, None, limit), 32)

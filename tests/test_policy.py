@@ -173,7 +173,9 @@ HONEST = {
     "compile": "import re\n_WORD = re.compile(r'\\w+')\n" + body("return _WORD.findall(x)"),
     "words in strings": body("return 'import pytest; os._exit(0); sys.exit'"),
     "words in comments": body("# sys.exit and pytest.skip are not used", "return 1"),
-    "words in a docstring": body("'''PYTEST_CURRENT_TEST and test_x.py, gc, f_back.'''", "return 1"),
+    "words in a docstring": body(
+        "'''PYTEST_CURRENT_TEST and test_x.py, gc, f_back.'''", "return 1"
+    ),
     "own attributes": body("x.value = 3", "x.total += 1", "del x.old", "return x"),
     "own names": body("exit = x", "quit = 2", "return exit + quit"),
     "own method named exit": body("return x.exit(), x.kill(), x.abort()"),
@@ -330,7 +332,12 @@ def test_lets_checks_check(code):
 
 @pytest.mark.parametrize(
     "code",
-    ["import _pytest\n", "import pytest\npytest.skip()\n", "import sys\nsys.exit()\n", "import gc\n"],
+    [
+        "import _pytest\n",
+        "import pytest\npytest.skip()\n",
+        "import sys\nsys.exit()\n",
+        "import gc\n",
+    ],
 )
 def test_refuses_in_checks_as_well(code):
     assert vet(code, is_checks=True)

@@ -8,9 +8,11 @@ planning always looks at the latest result of each test.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pytest_selfheal.healing.judge import last_error_line, tracebacks
 from pytest_selfheal.records import Attempt, Piece, Stub, TestResult
 
 MAX_GROUP = 6
@@ -30,6 +32,8 @@ class Group:
     tests: tuple[str, ...]
     attempts: tuple[Attempt, ...] = ()
     """Those made before, where a later test showed that they were not good enough."""
+    earlier_code: Mapping[str, Piece] = field(default_factory=dict)
+    """The code that was taken back, to be shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,8 @@ class Board:
     versions: dict[str, int] = field(default_factory=dict)
     """How often a stub's code was replaced."""
     tried_jointly: set[frozenset[str]] = field(default_factory=set)
+    forced: list[Group] = field(default_factory=list)
+    """Groups that were formed for a reason of their own, to be asked for next."""
 
     def record(self, results: Iterable[TestResult], with_keys: Iterable[str]) -> None:
         """Take note of how tests stood with some stubs' code in place."""
@@ -149,9 +155,15 @@ class Board:
             if self._all_in_place(state) and self._stamps(self._with_code(state)) - state.seen_with
         ]
 
-    def joint_groups(self, busy: Iterable[str]) -> list[Group]:
-        """Groups for tests that stay red although every stub they reach has code."""
-        taken = set(busy)
+    def blame(self, attempts_allowed: Mapping[str, int]) -> list[Group]:
+        """Groups for tests that stay red although every stub they reach has code.
+
+        The code to ask for again is what red tests enter and green ones do not: Ochiai's
+        coefficient ranks it (Abreu, Zoeteweij, van Gemund: "On the accuracy of
+        spectrum-based fault localization", 2007). Stubs that no test tells apart are
+        asked for together; where the first suspects have no attempts left, all are.
+        """
+        taken: set[str] = set()
         groups = []
         for nodeid, state in self.tests.items():
             keys = frozenset(self._with_code(state))
@@ -159,17 +171,16 @@ class Board:
                 continue
             if keys & taken:
                 continue
-            if len(keys) > MAX_GROUP or keys in self.tried_jointly:
+            suspects = self._suspects(keys)
+            if suspects in self.tried_jointly or self._are_exhausted(suspects, attempts_allowed):
+                suspects = keys
+            if len(suspects) > 1 and (suspects in self.tried_jointly or len(keys) > MAX_GROUP):
+                suspects = frozenset()
+            if not suspects or self._are_exhausted(suspects, attempts_allowed):
                 self.give_up(keys, f"{nodeid} stays red with all that it reaches in place")
                 continue
-            self.tried_jointly.add(keys)
             taken |= keys
-            tests = [
-                other
-                for other, each in self.tests.items()
-                if keys & set(each.result.entered) and not self._is_lost(each)
-            ]
-            groups.append(self._group(keys, tests, is_joint=True))
+            groups.append(self._reopened(suspects))
         return groups
 
     def take(self, end: GroupEnd, with_keys: Iterable[str]) -> None:
@@ -188,13 +199,8 @@ class Board:
             return
         joint = frozenset({*group.keys, *end.joint_with})
         if end.joint_with and len(joint) <= MAX_GROUP and joint not in self.tried_jointly:
-            self.tried_jointly.add(joint)
-            for key in end.joint_with:
-                self.pieces.pop(key, None)
-            for nodeid in group.tests:
-                result = self.tests[nodeid].result
-                entered = tuple(dict.fromkeys([*result.entered, *sorted(joint)]))
-                self.tests[nodeid] = TestState(dataclasses.replace(result, entered=entered))
+            self.record(end.results, {*with_keys, *group.keys})
+            self.forced.append(self._reopened(joint))
         else:
             self.give_up(group.keys, end.reason or "no attempt was green")
 
@@ -242,11 +248,63 @@ class Board:
         """Node ids of the tests that entered a stub."""
         return [nodeid for nodeid, state in self.tests.items() if key in state.result.entered]
 
-    def _group(self, keys: Iterable[str], tests: Sequence[str], is_joint: bool = False) -> Group:
+    def _suspects(self, keys: frozenset[str]) -> frozenset[str]:
+        """Of some stubs, those that Ochiai's coefficient ranks first."""
+        red = [s.result.entered for s in self.tests.values() if not self.is_green(s)]
+        green = [s.result.entered for s in self.tests.values() if self.is_green(s)]
+        scores = {}
+        for key in keys:
+            failed = sum(key in entered for entered in red)
+            passed = sum(key in entered for entered in green)
+            scores[key] = failed / math.sqrt(len(red) * (failed + passed))
+        best = max(scores.values())
+        return frozenset(key for key, score in scores.items() if score == best)
+
+    def _are_exhausted(self, keys: frozenset[str], attempts_allowed: Mapping[str, int]) -> bool:
+        """Whether a single stub has had its attempts; several together count anew."""
+        return any(
+            len(self.history.get(key, ())) >= attempts_allowed[key]
+            for key in keys
+            if len(keys) == 1
+        )
+
+    def _reopened(self, keys: frozenset[str]) -> Group:
+        """A group for stubs whose code is taken back, with every test that reaches them."""
+        if len(keys) > 1:
+            self.tried_jointly.add(keys)
+        red = [
+            state.result
+            for state in self.tests.values()
+            if keys & set(state.result.entered) and state.result.outcome != "passed"
+        ]
+        code = {}
+        for key in keys & self.pieces.keys():
+            code[key] = self.pieces.pop(key)
+            self._refute_last(key, red)
+        tests = [
+            nodeid
+            for nodeid, state in self.tests.items()
+            if keys & set(state.result.entered) and not self._is_lost(state)
+        ]
+        return dataclasses.replace(self._group(keys, tests), earlier_code=code)
+
+    def _refute_last(self, key: str, red: Sequence[TestResult]) -> None:
+        """Turn a stub's last attempt, green on its own, into one that fails these tests."""
+        history = self.history.get(key, ())
+        if history and history[-1].verdict == "passed" and red:
+            failed = dataclasses.replace(
+                history[-1],
+                verdict="failed",
+                why=f"{red[0].nodeid} is red with it: {last_error_line(red[0].longrepr)}"[:300],
+                traceback=tracebacks(red),
+            )
+            self.history[key] = (*history[:-1], failed)
+
+    def _group(self, keys: Iterable[str], tests: Sequence[str]) -> Group:
         wanted = set(keys)
         ordered = tuple(key for key in self.stubs if key in wanted)
-        histories = {self.history.get(key, ()) for key in ordered}
-        earlier = histories.pop() if len(histories) == 1 and not is_joint else ()
+        histories = [self.history.get(key, ()) for key in ordered]
+        earlier = histories[0] if all(each == histories[0] for each in histories) else ()
         return Group(keys=ordered, tests=tuple(tests), attempts=earlier)
 
     def _stamps(self, keys: Iterable[str]) -> frozenset[Stamp]:

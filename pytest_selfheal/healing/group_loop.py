@@ -51,10 +51,12 @@ def heal_group(kit: Kit, group: Group, snapshot: Snapshot) -> GroupEnd:
         kit.progress.stage(label, number, limit, "asking")
         kit.pool.prepare(1)
         try:
-            reply = kit.ask(group, snapshot.results, snapshot.pieces, attempts)
+            shown = {**snapshot.pieces, **group.earlier_code}
+            reply = kit.ask(group, snapshot.results, shown, attempts)
             if reply.gave_up is not None:
                 why = f"the model gave up: {reply.gave_up}"
                 attempts.append(Attempt(verdict="unusable", why=why))
+                kit.relay.attempted(group.keys, number, attempts[-1])
                 return _end(group, attempts, reason=reply.gave_up)
             kit.progress.stage(label, number, limit, "verifying")
             step = _try(kit, group, snapshot, reply)
@@ -71,9 +73,7 @@ def heal_group(kit: Kit, group: Group, snapshot: Snapshot) -> GroupEnd:
             )
         blamed = _others_to_blame(step.judgement, snapshot)
         if blamed and number >= min(limit, ATTEMPTS_BEFORE_BLAMING_OTHERS):
-            return GroupEnd(
-                group=group, attempts=tuple(attempts), reason=reason, joint_with=blamed
-            )
+            return GroupEnd(group=group, attempts=tuple(attempts), reason=reason, joint_with=blamed)
     return _end(group, attempts, reason=_last_why(attempts) or reason)
 
 

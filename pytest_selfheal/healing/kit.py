@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_selfheal.errors import Refused
-from pytest_selfheal.healing.board import Group
+from pytest_selfheal.healing.board import Group, key_of
 from pytest_selfheal.model.prompt import render
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import (
@@ -98,10 +98,11 @@ class Kit:
         """Gather what a prompt is rendered from."""
         nodeids = [result.nodeid for result in results]
         entered = {key for result in results for key in result.entered}
+        asked = {key_of(stub) for stub in stubs}
         shown = [
             Excerpt(path=piece.stub.path, text=piece.definition, note=piece.stub.qualname)
             for key, piece in provisional.items()
-            if key in entered
+            if key in entered or key in asked
         ]
         modules = []
         for path in dict.fromkeys(stub.path for stub in stubs):
@@ -144,9 +145,7 @@ class Kit:
         overlay = {}
         for path in dict.fromkeys(piece.stub.path for piece in pieces.values()):
             here = [piece for piece in pieces.values() if piece.stub.path == path]
-            overlay[path] = rewrite(
-                self.sources[path], here, keep_marker=self.settings.keep_marker
-            )
+            overlay[path] = rewrite(self.sources[path], here, keep_marker=self.settings.keep_marker)
         return overlay
 
     def edits(self, pieces: Mapping[str, Piece]) -> list[Edit]:
@@ -219,5 +218,3 @@ class Kit:
         with self._lock:
             self._lines[path, data] = found
         return found
-
-

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pytest_selfheal.errors import EditConflict, SandboxFailed, Unusable
 from pytest_selfheal.healing.board import Board, Group, GroupEnd
 from pytest_selfheal.healing.confirm import Confirmation, confirm
-from pytest_selfheal.healing.group_loop import Snapshot, attempts_allowed, heal_group, label_of
+from pytest_selfheal.healing.group_loop import Snapshot, heal_group, label_of
 from pytest_selfheal.healing.judge import last_error_line, tracebacks
 from pytest_selfheal.healing.kit import Kit
 from pytest_selfheal.healing.session import Healed, SessionRecord
@@ -84,7 +84,8 @@ class Heal:
         red += [
             nodeid
             for nodeid in self.record.failing
-            if nodeid not in known and not ("::" not in nodeid and nodeid in files)
+            if nodeid not in known
+            and not ("::" not in nodeid and nodeid in files)
             and nodeid not in self.board.tests
         ]
         return green, red
@@ -103,7 +104,8 @@ class Heal:
         running: dict[Future[GroupEnd], tuple[Group, frozenset[str]]] = {}
         while True:
             busy = {key for group, _ in running.values() for key in group.keys}
-            for group in self.board.plan(busy):
+            forced, self.board.forced = self.board.forced, []
+            for group in [*forced, *self.board.plan({*busy, *_keys(forced)})]:
                 snapshot = self._snapshot(group)
                 future = executor.submit(heal_group, self.kit, group, snapshot)
                 running[future] = group, frozenset(snapshot.pieces)
@@ -113,8 +115,10 @@ class Heal:
                 for future in done:
                     group, with_keys = running.pop(future)
                     self._take(group, future.result(), with_keys)
-            elif not (self._rerun_stale() or self._open_joint_groups()):
-                return
+            elif not self._rerun_stale():
+                self.board.forced = self.board.blame(self._allowed)
+                if not self.board.forced and not self.board.plan(()):
+                    return
 
     def _take(self, group: Group, end: GroupEnd, with_keys: frozenset[str]) -> None:
         self.kit.progress.drop(label_of(self.kit, group))
@@ -140,13 +144,11 @@ class Heal:
         self.board.record(outcome.results, pieces)
         return True
 
-    def _open_joint_groups(self) -> bool:
-        """Where all that a red test reaches has code, ask for it again, together."""
-        groups = self.board.joint_groups(())
-        for group in groups:
-            for key in group.keys:
-                self.board.pieces.pop(key, None)
-        return bool(groups) or bool(self.board.pending())
+    @property
+    def _allowed(self) -> dict[str, int]:
+        """How many attempts each stub may have."""
+        own = self.kit.settings.attempts
+        return {key: stub.options.attempts or own for key, stub in self.kit.stubs.items()}
 
     def _snapshot(self, group: Group) -> Snapshot:
         board = self.board
@@ -213,8 +215,7 @@ class Heal:
             )
             for result in results:
                 self.board.refute([key], result, attempt)
-            group = Group(keys=(key,), tests=())
-            if len(self.board.history[key]) >= attempts_allowed(self.kit, group):
+            if len(self.board.history[key]) >= self._allowed[key]:
                 self.board.give_up([key], why)
 
     def _leans_on(self, nodeid: str, pieces: dict[str, Piece]) -> bool:
@@ -229,3 +230,7 @@ class Heal:
     def _suite_seconds(self) -> float:
         """Enough for the whole selection in a slower place, never less than the limit."""
         return self.kit.settings.limits.timeout_seconds + 4 * self.record.seconds
+
+
+def _keys(groups: Sequence[Group]) -> set[str]:
+    return {key for group in groups for key in group.keys}

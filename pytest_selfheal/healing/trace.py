@@ -29,9 +29,8 @@ def trace(kit: Kit, tests: Sequence[str], timeout_seconds: float) -> list[TestRe
         if outcome.ending == "sandbox-failed":
             raise SandboxFailed(outcome.why)
         unfinished = [each for each in outcome.results if each.outcome == "unfinished"]
-        if outcome.ending == "crashed" and all(each.phase == "collect" for each in unfinished):
-            if len(unfinished) == len(outcome.results):
-                raise SandboxFailed(f"the tests do not start in the sandbox: {outcome.why}")
+        if outcome.ending == "crashed" and _none_started(outcome.results):
+            raise SandboxFailed(f"the tests do not start in the sandbox: {outcome.why}")
         for each in outcome.results:
             results[each.nodeid] = each
         if outcome.ending == "completed" or not unfinished:
@@ -43,3 +42,7 @@ def trace(kit: Kit, tests: Sequence[str], timeout_seconds: float) -> list[TestRe
         if not left:
             break
     return list(results.values())
+
+
+def _none_started(results: Sequence[TestResult]) -> bool:
+    return all(each.outcome == "unfinished" and each.phase == "collect" for each in results)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _CHARACTERS_PER_TOKEN = 4
 _FIRST_REPLY_TOKENS = 1_000
+_LONG_REPLY_TOKENS = 16_000
 _LONGEST_WAIT_SECONDS = 900.0
 
 
@@ -134,9 +135,10 @@ class BudgetedModel:
         asked = self._estimate.prompt_tokens(prompt)
         replied = self._estimate.reply_tokens
         if replied is None:
-            # Nothing is known yet: a small budget is worth one try, alone.
-            left = self._max_tokens - self._tokens_used - asked
-            replied = min(_FIRST_REPLY_TOKENS, max(left, 1))
+            # Nothing is known yet: a small budget is worth one try, alone, and a large one
+            # bears a few at once, however long the model thinks.
+            left = max(1, self._max_tokens - self._tokens_used - asked)
+            replied = min(left, max(_LONG_REPLY_TOKENS, left // 8))
         return asked + replied
 
     def _exhausted(self, needed: int) -> None:

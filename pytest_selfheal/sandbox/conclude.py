@@ -11,7 +11,7 @@ import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_selfheal.records import Ending, Job, Limits, Phase, RunOutcome, TestResult
+from pytest_selfheal.records import Ending, Job, Limits, Outcome, Phase, RunOutcome, TestResult
 from pytest_selfheal.sandbox.names import CHECKS, PLANTED
 
 _PHASES: tuple[Phase, ...] = ("setup", "call", "teardown")
@@ -75,6 +75,7 @@ def _results(records: Sequence[dict[str, Any]], job: Job) -> list[TestResult]:
 def _result(
     nodeid: str, reports: Sequence[dict[str, Any]], imported: Mapping[str, tuple[str, ...]]
 ) -> TestResult:
+    outcome: Outcome
     entered = tuple(dict.fromkeys(key for each in reports for key in each["entered"]))
     seen = {each["when"]: each for each in reports}
     is_check = _own_name(nodeid) == CHECKS

@@ -22,6 +22,7 @@ from pytest_selfheal.source.outline import (
     FUNCTIONS,
     Outlined,
     definitions,
+    first_line,
     import_origins,
 )
 from pytest_selfheal.source.parsing import UnparsableError, parse
@@ -201,6 +202,7 @@ def _header(node: ast.stmt, origins: Mapping[str, str]) -> str:
 
 # --- bytes -----------------------------------------------------------------------------
 
+_BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -208,14 +210,16 @@ def _check_lines(
     path: str, before: bytes, after: bytes, tree: ast.Module, pieces: Mapping[_Key, Piece]
 ) -> None:
     """See that the lines outside the edit are still there, in order, byte for byte."""
-    lines = before.splitlines(keepends=True)
+    if before.startswith(_BOM) != after.startswith(_BOM):
+        raise _conflict(path, "its byte order mark would change")
+    lines = before.removeprefix(_BOM).splitlines(keepends=True)
     free = _free_lines(before, lines, tree, pieces)
     kept = [
         _ended(line)
         for number, line in enumerate(lines, start=1)
         if number not in free and line.strip()
     ]
-    rest = iter(_ended(line) for line in after.splitlines(keepends=True))
+    rest = iter(_ended(line) for line in after.removeprefix(_BOM).splitlines(keepends=True))
     for line in kept:
         if not any(line == each for each in rest):
             shown = line.decode("utf-8", "replace").strip()
@@ -239,11 +243,25 @@ def _free_lines(
                 free.update(range(decorator.lineno, (decorator.end_lineno or 0) + 1))
     for key, found in _functions(tree).items():
         if key in pieces:
-            free.update(range(found.node.body[0].lineno, _end_of_body(found.node, lines) + 1))
+            start = _start_of_body(found.node, lines)
+            free.update(range(start, _end_of_body(found.node, lines) + 1))
     for node in tree.body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             free.update(range(node.lineno, (node.end_lineno or 0) + 1))
     return free
+
+
+def _start_of_body(node: ast.stmt, lines: Sequence[bytes]) -> int:
+    """Give a body's first line, comments above its first statement included."""
+    body: list[ast.stmt] = node.body  # type: ignore[attr-defined]
+    first = start = first_line(body[0])
+    while start - 1 > node.lineno:
+        text = lines[start - 2].strip()
+        if text and not text.startswith(b"#"):
+            break
+        start -= 1
+        first = start if text else first
+    return first
 
 
 def _end_of_body(node: ast.stmt, lines: Sequence[bytes]) -> int:

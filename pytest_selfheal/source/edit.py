@@ -316,11 +316,7 @@ def drop_lines(source: bytes, numbers: Collection[int]) -> bytes:
     if not numbers:
         return source
     bom = b"\xef\xbb\xbf" if source.startswith(b"\xef\xbb\xbf") else b""
-    lines = _split(source.removeprefix(bom))
+    # Bytes, unlike text, are split at `\n`, `\r\n` and `\r` alone: as Python does it.
+    lines = source.removeprefix(bom).splitlines(keepends=True)
     kept = [line for number, line in enumerate(lines, start=1) if number not in numbers]
     return bom + b"".join(kept)
-
-
-def _split(source: bytes) -> list[bytes]:
-    """Split after `\\n`, `\\r\\n` and `\\r`; bytes, unlike text, know no other line ends."""
-    return source.splitlines(keepends=True)

@@ -75,9 +75,9 @@ def write_edits(
     if not edits:
         return
     with _lock(lock_dir, lock_timeout_seconds), contextlib.ExitStack() as temporaries:
-        _refuse_doubles(root, edits)
         for edit in edits:
             _check(root, edit)
+        _refuse_doubles(root, edits)
         replacements = []
         for edit in edits:
             real = (root / edit.path).resolve(strict=True)
