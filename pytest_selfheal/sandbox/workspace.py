@@ -62,20 +62,40 @@ class Workspace:
     def read_paths(self) -> tuple[str, ...]:
         """Folders and files outside the project that Python needs, none holding another.
 
-        A path that the project's folder or the user's home lies in is never among them.
+        Of a folder that the project itself, or the user's home, lies in, only the
+        importable things in it are among them: never its history or its secrets.
         """
         wanted = [*SYSTEM_FOLDERS, *SYSTEM_FILES, sys.base_prefix, sys.prefix, *self.sys_path]
         return tuple(_outermost(self._outside(wanted), self.root))
 
     def _outside(self, paths: Iterable[str]) -> Iterator[Path]:
-        forbidden = [self.root, Path.home(), Path("/root"), Path("/home"), Path("/etc")]
         environments = {Path(sys.prefix), Path(sys.base_prefix)}
         for text in paths:
             for path in {Path(text), Path(text).resolve()}:
-                inside = path.is_relative_to(self.root) and path not in environments
-                holds = any(each.is_relative_to(path) for each in forbidden)
-                if path.is_absolute() and path.exists() and not inside and not holds:
+                if not path.is_absolute() or not path.exists():
+                    continue
+                if self._holds_what_is_private(path):
+                    yield from (each for each in _importable(path) if not self._is_ours(each))
+                elif path in environments or not path.is_relative_to(self.root):
                     yield path
+
+    def _holds_what_is_private(self, path: Path) -> bool:
+        private = (self.root, Path.home(), Path("/root"), Path("/home"), Path("/etc"))
+        return any(each.is_relative_to(path) for each in private) and path != Path(sys.prefix)
+
+    def _is_ours(self, path: Path) -> bool:
+        return self.root.is_relative_to(path) or path.is_relative_to(self.root)
+
+
+def _importable(folder: Path) -> Iterator[Path]:
+    """The packages and modules directly in a folder."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        if entry.suffix in (".py", ".so", ".pyd") or (entry / "__init__.py").is_file():
+            yield entry
 
 
 def _outermost(paths: Iterable[Path], root: Path) -> Iterator[str]:

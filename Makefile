@@ -1,0 +1,49 @@
+# Two commands do everything: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SCRATCH := .demo
+
+.PHONY: demo test lint bench picture clean
+
+# The recorded replies where there is no key; the real model where there is one.
+ifdef OPENAI_API_KEY
+ANSWERS :=
+else
+ANSWERS := --selfheal-replay=recording.jsonl
+endif
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+demo: $(VENV)/installed
+	@rm -rf $(SCRATCH) && cp -R example_project $(SCRATCH)
+	@echo "Healing a copy of example_project in $(SCRATCH):"
+	@echo "$$ pytest --selfheal $(ANSWERS)"
+	@cd $(SCRATCH) && ../$(BIN)/python -m pytest --selfheal $(ANSWERS) --tb=no -rN
+	@echo && echo "What it changed:"
+	@diff -ru example_project/src $(SCRATCH)/src --exclude=__pycache__ || true
+	@echo && echo "The project's tests on the healed files, under plain pytest:"
+	@cd $(SCRATCH) && ../$(BIN)/python -m pytest -q -p no:selfheal
+
+test: $(VENV)/installed
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks
+
+picture: $(VENV)/installed
+	$(BIN)/python docs/make_picture.py
+
+clean:
+	rm -rf $(VENV) $(SCRATCH) build dist .pytest_cache .mypy_cache .ruff_cache
