@@ -268,8 +268,7 @@ class TestAbuse:
                 id="1-GB-of-output",
             ),
             pytest.param(
-                "import os\n"
-                "for _ in range(1024): os.write(2, b'x' * 2**20)\n",
+                "import os\nfor _ in range(1024): os.write(2, b'x' * 2**20)\n",
                 {"completed", "out-of-memory", "timeout"},
                 "",
                 id="1-GB-on-descriptor-2",

@@ -1,0 +1,151 @@
+"""What is concluded from a sandbox's records, above all from records that lack something."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+
+from pytest_selfheal.records import Job, Limits, RunOutcome
+from pytest_selfheal.sandbox.conclude import conclude
+from pytest_selfheal.sandbox.inside_tests import CHECKS as CHECKS_INSIDE
+from pytest_selfheal.sandbox.inside_tests import PLANTED as PLANTED_INSIDE
+from pytest_selfheal.sandbox.names import CHECKS, PLANTED
+
+TEST = "t.py::test_a"
+
+
+def report(when: str, outcome: str = "passed", nodeid: str = TEST, **more: Any) -> dict[str, Any]:
+    return {
+        "kind": "report", "id": nodeid, "when": when, "outcome": outcome, "entered": [], **more,
+    }  # fmt: skip
+
+
+COLLECTED = {"kind": "collected", "ids": [TEST]}
+START = {"kind": "start", "id": TEST}
+PASSED = [report("setup"), report("call"), report("teardown")]
+PLANTED_FAILED = [
+    report("setup", nodeid=f"t.py::{PLANTED}"),
+    report("call", "failed", nodeid=f"t.py::{PLANTED}"),
+    report("teardown", nodeid=f"t.py::{PLANTED}"),
+]
+END = [{"kind": "session", "status": 1}, {"kind": "end", "status": 1}]
+HONEST = [COLLECTED, START, *PASSED, *PLANTED_FAILED, *END]
+
+
+def concluded(lines: list[dict[str, Any]], *, memory: bool = False, **answer: Any) -> RunOutcome:
+    given = {
+        "signal": None, "exit": 0, "timed_out": False, "oom": None, "lines": lines, "honest": True,
+        "flooded": False, "output": "", "changed": [], **answer,
+    }  # fmt: skip
+    return conclude(given, Job(nodes=(TEST,)), Limits(), kill_means_memory=memory)
+
+
+def test_an_honest_run_is_completed_and_green() -> None:
+    outcome = concluded(HONEST)
+    assert outcome.ending == "completed"
+    assert [(each.nodeid, each.outcome) for each in outcome.results] == [(TEST, "passed")]
+
+
+@pytest.mark.parametrize("missing", ["setup", "call", "teardown"])
+def test_a_phase_that_was_not_seen_is_no_pass(missing: str) -> None:
+    lines = [each for each in PASSED if each["when"] != missing]
+    (result,) = concluded([COLLECTED, START, *lines, *PLANTED_FAILED, *END]).results
+    assert (result.outcome, result.phase) == ("unfinished", missing)
+
+
+@pytest.mark.parametrize("when", ["setup", "call", "teardown"])
+def test_a_failure_in_any_phase_is_one(when: str) -> None:
+    lines = [{**each, "outcome": "failed"} if each["when"] == when else each for each in PASSED]
+    (result,) = concluded([COLLECTED, *lines, *PLANTED_FAILED, *END]).results
+    assert (result.outcome, result.phase) == ("failed", when)
+
+
+@pytest.mark.parametrize("outcome", ["skipped", "xfailed", "xpassed"])
+def test_what_is_not_passed_is_told_as_it_is(outcome: str) -> None:
+    lines = [report("setup"), report("call", outcome), report("teardown")]
+    (result,) = concluded([COLLECTED, *lines, *PLANTED_FAILED, *END]).results
+    assert result.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("lines", "answer", "ending", "why"),
+    [
+        pytest.param(HONEST, {"honest": False}, "untrusted", "in their pipe", id="forged-line"),
+        pytest.param(
+            HONEST, {"changed": ["conftest.py"]}, "untrusted", "changed conftest.py", id="judge"
+        ),
+        pytest.param(
+            [COLLECTED, START], {"timed_out": True, "signal": 9}, "timeout", TEST, id="timeout"
+        ),
+        pytest.param(
+            [COLLECTED, START], {"signal": 9, "oom": True}, "out-of-memory", "512 MiB", id="oom"
+        ),
+        pytest.param(
+            [COLLECTED, START], {"signal": 9, "oom": False}, "crashed", "SIGKILL", id="own-sigkill"
+        ),
+        pytest.param(
+            [COLLECTED, START],
+            {"signal": int(signal.SIGSEGV)},
+            "crashed",
+            f"SIGSEGV in {TEST}",
+            id="segfault",
+        ),
+        pytest.param(
+            [COLLECTED, START, report("setup")],
+            {"exit": 0},
+            "crashed",
+            f"exit status 0 in {TEST}",
+            id="exit-0",
+        ),
+        pytest.param(
+            HONEST[:-1], {"exit": 0}, "crashed", "did not get to the tests", id="no-end-record"
+        ),
+        pytest.param([*HONEST[:-2], END[1]], {}, "crashed", "", id="session-was-not-closed"),
+        pytest.param(
+            [COLLECTED, *PASSED, *[{**each, "outcome": "passed"} for each in PLANTED_FAILED], *END],
+            {},
+            "untrusted",
+            "planted",
+            id="planted-test-reported-as-passed",
+        ),
+        pytest.param(
+            [COLLECTED, *PASSED, PLANTED_FAILED[0], *END], {}, "untrusted", "planted", id="unseen"
+        ),
+        pytest.param(
+            [{"kind": "session", "status": 4}, {"kind": "end", "status": 4}],
+            {"output": "ERROR: no such option\n"},
+            "crashed",
+            "exit status 4: ERROR: no such option",
+            id="usage-error",
+        ),
+        pytest.param(HONEST, {"flooded": True}, "crashed", "bound", id="flood"),
+    ],
+)
+def test_endings(
+    lines: list[dict[str, Any]], answer: dict[str, Any], ending: str, why: str
+) -> None:
+    outcome = concluded(lines, **answer)
+    assert outcome.ending == ending
+    assert why in outcome.why
+
+
+def test_a_kill_means_memory_where_nothing_counts_it() -> None:
+    lines = [COLLECTED, START]
+    assert concluded(lines, signal=9).ending == "crashed"
+    assert concluded(lines, signal=9, memory=True).ending == "out-of-memory"
+
+
+def test_functions_entered_at_import_explain_a_failure_that_entered_none() -> None:
+    imported = {
+        "kind": "imported",
+        "entered": {"t.py": {"m.py::f": None}, "u.py": {"m.py::g": None}},
+    }
+    failed = [report("setup"), report("call", "failed"), report("teardown")]
+    (result,) = concluded([COLLECTED, imported, *failed, *PLANTED_FAILED, *END]).results
+    assert result.entered == ("m.py::f",)
+
+
+def test_the_names_inside_are_the_names_outside() -> None:
+    assert (CHECKS_INSIDE, PLANTED_INSIDE) == (CHECKS, PLANTED)

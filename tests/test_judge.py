@@ -1,0 +1,78 @@
+"""From an outcome to a verdict on a candidate."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_selfheal.healing.judge import judge, last_error_line
+from pytest_selfheal.records import Ending, Outcome, RunOutcome, TestResult, Verdict
+
+
+def result(name: str, outcome: Outcome = "passed", **more: object) -> TestResult:
+    return TestResult(nodeid=name, outcome=outcome, **more)  # type: ignore[arg-type]
+
+
+def verdict(*results: TestResult, ending: Ending = "completed", further: str = "") -> Verdict:
+    outcome = RunOutcome(ending=ending, why="why", results=results)
+    return judge(outcome, ["t::a", "t::b"], lambda each: each.nodeid == further).verdict
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        pytest.param([result("t::a"), result("t::b")], "passed", id="all-green"),
+        pytest.param([result("t::a"), result("t::b", "failed")], "failed", id="one-red"),
+        pytest.param([result("t::a"), result("t::b", "skipped")], "failed", id="skipped"),
+        pytest.param([result("t::a"), result("t::b", "xfailed")], "failed", id="xfailed"),
+        pytest.param([result("t::a"), result("t::b", "xpassed")], "failed", id="xpassed"),
+        pytest.param([result("t::a"), result("t::b", "unfinished")], "failed", id="unfinished"),
+        pytest.param(
+            [result("t::a"), result("t::c", "skipped")], "passed", id="a-skip-nobody-asked-for"
+        ),
+        pytest.param(
+            [result("t::a", "failed", exception="MemoryError")], "out-of-memory", id="MemoryError"
+        ),
+        pytest.param(
+            [result("t::a"), result("t::checks", "failed", is_check=True)],
+            "failed",
+            id="its-own-checks",
+        ),
+    ],
+)
+def test_verdicts_of_completed_runs(results: list[TestResult], expected: Verdict) -> None:
+    assert verdict(*results) == expected
+
+
+@pytest.mark.parametrize("ending", ["timeout", "out-of-memory", "crashed", "untrusted"])
+def test_other_endings_are_the_verdict(ending: Ending) -> None:
+    assert verdict(result("t::a"), ending=ending) == ending
+
+
+def test_a_test_that_gets_further_is_not_held_against_it() -> None:
+    assert verdict(result("t::a"), result("t::b", "failed"), further="t::b") == "passed"
+
+
+def test_a_lost_sandbox_is_no_verdict() -> None:
+    with pytest.raises(ValueError, match="says nothing of the candidate"):
+        verdict(ending="sandbox-failed")
+
+
+def test_why_counts_and_quotes_the_first() -> None:
+    red = result("t::a", "failed", longrepr="t.py:3: in a\n    f()\nE   assert 1 == 2\nE    +  x")
+    outcome = RunOutcome(ending="completed", results=(red, result("t::b")))
+    judgement = judge(outcome, ["t::a", "t::b"], lambda _: False)
+    assert judgement.why == "1 of 2 tests red: t::a: assert 1 == 2"
+    assert "t::a" in judgement.traceback
+    assert "E    +  x" in judgement.traceback
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("E   ValueError: no\nmore", "ValueError: no"),
+        ("a line\nthe last one\n", "the last one"),
+        ("", ""),
+    ],
+)
+def test_last_error_line(text: str, line: str) -> None:
+    assert last_error_line(text) == line
