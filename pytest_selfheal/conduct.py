@@ -103,6 +103,8 @@ class Conduct:
                 stats[category] = kept
         if moved:
             stats.setdefault("healed", []).extend(moved)
+            # The closing line's kinds are kept from before, where a run ended early.
+            self._reporter._known_types = None
 
     def _run(self) -> None:
         found = self._preparation.found

@@ -132,9 +132,12 @@ class Interceptor:
         ):
             self._passed.setdefault(report.nodeid)
 
-    def pytest_keyboard_interrupt(self) -> None:
-        """A user who stops the tests does not want a heal."""
-        self._was_interrupted = True
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """A user who stops the tests does not want a heal; a collection error does."""
+        import pytest
+
+        if not isinstance(excinfo.value, pytest.Session.Interrupted):
+            self._was_interrupted = True
 
     def _note_failure(self, nodeid: str, phase: Any, longrepr: str) -> None:
         self._failures.setdefault(nodeid, Failure(nodeid=nodeid, phase=phase, longrepr=longrepr))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -137,14 +137,25 @@ def test_a_kill_means_memory_where_nothing_counts_it() -> None:
     assert concluded(lines, signal=9, memory=True).ending == "out-of-memory"
 
 
-def test_functions_entered_at_import_explain_a_failure_that_entered_none() -> None:
-    imported = {
+class TestFunctionsEnteredAtImport:
+    IMPORTED: ClassVar = {
         "kind": "imported",
         "entered": {"t.py": {"m.py::f": None}, "u.py": {"m.py::g": None}},
     }
-    failed = [report("setup"), report("call", "failed"), report("teardown")]
-    (result,) = concluded([COLLECTED, imported, *failed, *PLANTED_FAILED, *END]).results
-    assert result.entered == ("m.py::f",)
+
+    def entered(self, imported: dict[str, Any], outcome: str) -> tuple[str, ...]:
+        seen = [report("setup"), report("call", outcome), report("teardown")]
+        (result,) = concluded([COLLECTED, imported, *seen, *PLANTED_FAILED, *END]).results
+        return result.entered
+
+    @pytest.mark.parametrize("outcome", ["passed", "failed"])
+    def test_belong_to_every_test_of_the_file(self, outcome: str) -> None:
+        assert self.entered(self.IMPORTED, outcome) == ("m.py::f",)
+
+    def test_of_other_files_explain_a_failure_that_entered_none(self) -> None:
+        imported = {"kind": "imported", "entered": {"u.py": {"m.py::g": None}}}
+        assert self.entered(imported, "failed") == ("m.py::g",)
+        assert self.entered(imported, "passed") == ()
 
 
 def test_the_names_inside_are_the_names_outside() -> None:

@@ -75,6 +75,8 @@ class Board:
     tests: dict[str, TestState] = field(default_factory=dict)
     pieces: dict[str, Piece] = field(default_factory=dict)
     """Code found, by stub: provisional until it is confirmed."""
+    ever_red: set[str] = field(default_factory=set)
+    """Tests that were seen red in the sandbox."""
     failed: dict[str, str] = field(default_factory=dict)
     """Why a stub was given up."""
     untrusted: set[str] = field(default_factory=set)
@@ -87,13 +89,20 @@ class Board:
     """Groups that were formed for a reason of their own, to be asked for next."""
 
     def record(self, results: Iterable[TestResult], with_keys: Iterable[str]) -> None:
-        """Take note of how tests stood with some stubs' code in place."""
+        """Take note of how tests stood with some stubs' code in place.
+
+        A test that nobody waits for and that does not run is no evidence of anything.
+        """
         seen_with = self._stamps(with_keys)
         for result in results:
-            if not result.is_check:
-                # A file that can be collected at last stands for its tests no more.
-                self.tests.pop(result.nodeid.partition("::")[0], None)
+            if result.is_check:
+                continue
+            # A file that can be collected at last stands for its tests no more.
+            self.tests.pop(result.nodeid.partition("::")[0], None)
+            if result.nodeid in self.tests or result.outcome not in ("skipped", "xfailed"):
                 self.tests[result.nodeid] = TestState(result, seen_with)
+                if result.outcome != "passed":
+                    self.ever_red.add(result.nodeid)
 
     def is_green(self, state: TestState) -> bool:
         """Whether a test passed, with code that is still in place for all it entered."""

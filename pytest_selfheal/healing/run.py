@@ -66,29 +66,21 @@ class Heal:
 
     def tests_now(self) -> tuple[list[str], list[str]]:
         """The tests that were red: those that the confirmed code turns green, and the rest."""
+        failing = set(self.record.failing)
         green: list[str] = []
         red: list[str] = []
-        before = set(self.record.passed)
         for nodeid, state in self.board.tests.items():
-            if nodeid in before:
-                continue
+            was_red = nodeid in self.board.ever_red or nodeid.partition("::")[0] in failing
             if self._is_green_with_confirmed(nodeid):
-                if state.result.entered or nodeid not in self.record.failing:
+                if was_red:
                     green.append(nodeid)
-                else:
+                elif nodeid in failing:
                     red.append(nodeid)  # red on the host, green in the sandbox: not ours to claim
-            elif state.result.outcome not in ("skipped", "xfailed"):
+            elif state.result.outcome not in ("skipped", "xfailed") or nodeid in failing:
                 red.append(nodeid)
-        known = {*green, *red}
-        files = {nodeid.partition("::")[0] for nodeid in known}
-        red += [
-            nodeid
-            for nodeid in self.record.failing
-            if nodeid not in known
-            and not ("::" not in nodeid and nodeid in files)
-            and nodeid not in self.board.tests
-        ]
-        return green, red
+        seen = {*green, *red}
+        files = {nodeid.partition("::")[0] for nodeid in seen}
+        return green, [*red, *(each for each in failing if each not in seen and each not in files)]
 
     def _trace(self) -> None:
         tests = [*self.record.failing, *self.record.not_run]
@@ -171,12 +163,20 @@ class Heal:
             return True
         self.kit.progress.stage("all together", 0, 0, "confirming")
         green = [nodeid for nodeid in self.board.tests if self._leans_on(nodeid, pieces)]
+        # Tests that the user's run did not get to, and that need no code, count as passed.
+        passed = [
+            nodeid
+            for nodeid, state in self.board.tests.items()
+            if nodeid not in self.board.ever_red
+            and nodeid.partition("::")[0] not in self.record.failing
+            and self.board.is_green(state)
+        ]
         try:
             found = confirm(
                 self.kit,
                 pieces,
                 green=green,
-                passed_before=self.record.passed,
+                passed_before=[*self.record.passed, *passed],
                 excused=self.sandbox_only,
                 timeout_seconds=self._suite_seconds(),
             )

@@ -28,6 +28,7 @@ def choose(wanted: str, image: str, *, environment: Mapping[str, str] = os.envir
     """
     probes: dict[str, Callable[[], str | None]] = {
         "docker": lambda: docker_problem(image, environment),
+        "bubblewrap": lambda: "there is no such launcher yet: use docker or landlock",
         "landlock": landlock_problem,
     }
     if wanted != "auto":

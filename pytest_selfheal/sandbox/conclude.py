@@ -76,7 +76,9 @@ def _result(
     nodeid: str, reports: Sequence[dict[str, Any]], imported: Mapping[str, tuple[str, ...]]
 ) -> TestResult:
     outcome: Outcome
-    entered = tuple(dict.fromkeys(key for each in reports for key in each["entered"]))
+    at_import = imported.get(nodeid.partition("::")[0], ())
+    own = (key for each in reports for key in each["entered"])
+    entered = tuple(dict.fromkeys([*at_import, *own]))
     seen = {each["when"]: each for each in reports}
     is_check = _own_name(nodeid) == CHECKS
     for phase in _PHASES:
@@ -88,7 +90,7 @@ def _result(
         else:
             outcome = each["outcome"]
         if outcome in ("failed", "unfinished") and not entered:
-            entered = imported.get(nodeid.partition("::")[0], ()) or imported.get("", ())
+            entered = imported.get("", ())  # a module that another file imported first
         return TestResult(
             nodeid=nodeid,
             outcome=outcome,

@@ -54,6 +54,7 @@ def arguments(setup: dict[str, Any], job: dict[str, Any]) -> list[str]:
     files = dict.fromkeys(node.partition("::")[0] for node in job["nodes"])
     given = [*setup["args"], "--rootdir", setup["root"]]
     given += ["--tb=short", "--color=no", "--maxfail=0", "-o", "verbosity_assertions=2"]
+    given += ["--continue-on-collection-errors"]
     cache = os.path.join(os.environ.get("TMPDIR", "/tmp"), "pytest-cache")  # noqa: S108
     given += ["-o", f"cache_dir={cache}"]
     version = tuple(int(part) for part in pytest.__version__.split(".")[:2])
