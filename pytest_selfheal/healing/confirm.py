@@ -73,7 +73,9 @@ def _run(
     seed: int,
     timeout_seconds: float,
 ) -> RunOutcome:
-    outcome = kit.verify(tests, pieces, shuffle_seed=seed, timeout_seconds=timeout_seconds)
+    outcome = kit.verify(
+        tests, pieces, shuffle_seed=seed, timeout_seconds=timeout_seconds, is_last=True
+    )
     if outcome.ending == "sandbox-failed":
         raise SandboxFailed(outcome.why)
     return outcome

@@ -49,7 +49,7 @@ def heal_group(kit: Kit, group: Group, snapshot: Snapshot) -> GroupEnd:
     while len(attempts) < limit:
         number = len(attempts) + 1
         kit.progress.stage(label, number, limit, "asking")
-        kit.pool.prepare(1)
+        kit.pool.prepare(2)  # one for this reply, and one for what follows it
         try:
             shown = {**snapshot.pieces, **group.earlier_code}
             reply = kit.ask(group, snapshot.results, shown, attempts)

@@ -163,6 +163,7 @@ class Kit:
         checks: Mapping[str, str] | None = None,
         shuffle_seed: int | None = None,
         timeout_seconds: float | None = None,
+        is_last: bool = False,
     ) -> RunOutcome:
         """Run tests in a fresh sandbox with this code in place.
 
@@ -180,7 +181,8 @@ class Kit:
                 checks=checks or {},
                 shuffle_seed=shuffle_seed,
                 timeout_seconds=timeout_seconds,
-            )
+            ),
+            ahead=0 if is_last else 1,
         )
 
     def read(self, path: str) -> bytes | None:

@@ -102,7 +102,7 @@ class Heal:
                 future = executor.submit(heal_group, self.kit, group, snapshot)
                 running[future] = group, frozenset(snapshot.pieces)
             if running:
-                self.kit.pool.prepare(len(running))
+                self.kit.pool.prepare(len(running) + 1)
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     group, with_keys = running.pop(future)

@@ -59,10 +59,14 @@ class Pool:
             while not self._closed and len(self._parked) < min(count, MAX_PARKED):
                 self._parked.append(self._start())
 
-    def run(self, job: Job) -> RunOutcome:
+    def run(self, job: Job, *, ahead: int = 1) -> RunOutcome:
         """Run a job in a fresh sandbox.
 
         A sandbox that was lost by no doing of the code in it is replaced once.
+
+        Args:
+            job: What to run.
+            ahead: How many sandboxes to have parked meanwhile for the jobs that follow.
 
         Raises:
             SandboxFailed: None could be started.
@@ -70,6 +74,7 @@ class Pool:
         with self._slots:
             for _ in range(STARTS_TRIED):
                 sandbox = self._take()
+                self.prepare(ahead)
                 try:
                     outcome = sandbox.run(job)
                 finally:
