@@ -6,12 +6,13 @@ failing tests are traced.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +152,22 @@ def state_dir(config: pytest.Config) -> Path:
     folder = Path(tempfile.gettempdir()) / f"pytest-selfheal-state-{user}" / project
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+@contextlib.contextmanager
+def uncaptured(config: pytest.Config) -> Iterator[None]:
+    """Give the user's own standard input back for a while, which pytest's capture holds."""
+    manager = config.pluginmanager.get_plugin("capturemanager")
+    if manager is None or not manager.is_globally_capturing():
+        yield
+        return
+    # pytest lets output through between the tests by itself, but never input.
+    manager.suspend_global_capture(in_=True)
+    try:
+        yield
+    finally:
+        manager.resume_global_capture()
+        manager.suspend_global_capture(in_=False)
 
 
 class HookRelay:

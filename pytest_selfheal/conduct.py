@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import io
 import time
 from typing import TYPE_CHECKING, Any
 
-from pytest_selfheal.assemble import HookRelay, state_dir
+from pytest_selfheal.assemble import HookRelay, state_dir, uncaptured
 from pytest_selfheal.errors import EditConflict, SelfHealError
 from pytest_selfheal.healing.board import key_of
 from pytest_selfheal.healing.kit import Kit
@@ -184,7 +183,7 @@ class Conduct:
     def _review(self, heal: Heal) -> None:
         from pytest_selfheal.report.review import ask_for_each
 
-        with _uncaptured(self._config):
+        with uncaptured(self._config):
             refused = ask_for_each(
                 self._reporter,
                 [(each.key, unified_diff(each.edit), each.tests) for each in heal.healed()],
@@ -281,13 +280,6 @@ class Conduct:
         if red:
             return "unhealed", f"{red[0]}, which reaches it, is not green"
         return "unhealed", "tests that reach it need code that was not confirmed"
-
-
-def _uncaptured(config: pytest.Config) -> Any:
-    manager = config.pluginmanager.get_plugin("capturemanager")
-    if manager is None:
-        return contextlib.nullcontext()
-    return manager.global_and_fixture_disabled()
 
 
 def _named(error: BaseException) -> str:

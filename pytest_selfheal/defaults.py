@@ -30,13 +30,17 @@ def pytest_selfheal_model(settings: Settings) -> Model:
 def pytest_selfheal_launcher(
     name: str, settings: Settings, workspace: Workspace
 ) -> Launcher | None:
-    """Docker or Landlock."""
+    """Docker, bubblewrap or Landlock."""
     if name == "docker":
         from pytest_selfheal.sandbox.docker import DockerLauncher
 
         return DockerLauncher(
             workspace, settings.limits, image=settings.image, runtime=settings.docker_runtime
         )
+    if name == "bubblewrap":
+        from pytest_selfheal.sandbox.bubblewrap import BubblewrapLauncher
+
+        return BubblewrapLauncher(workspace, settings.limits)
     if name == "landlock":
         from pytest_selfheal.sandbox.landlock import LandlockLauncher
 

@@ -54,13 +54,19 @@ class Interceptor:
         self._preparation: Preparation | None = None
         self._report: HealReport | None = None
         self._started = time.monotonic()
-        if settings.mode == "review" and not (sys.__stdin__ and sys.__stdin__.isatty()):
+        if settings.mode == "review" and not self._has_terminal():
             raise UsageError(
                 "--selfheal-mode=review asks on the terminal, and standard input is none: "
                 "use propose, or run it in a terminal"
             )
         if settings.replay is not None:
             self._check_recording()
+
+    def _has_terminal(self) -> bool:
+        from pytest_selfheal.assemble import uncaptured
+
+        with uncaptured(self._config):
+            return bool(sys.__stdin__ and sys.__stdin__.isatty())
 
     # --- before the tests ----------------------------------------------------------------
 

@@ -16,15 +16,23 @@ import pytest
 
 from pytest_selfheal.protocols import Launcher
 from pytest_selfheal.records import Limits
-from pytest_selfheal.sandbox.choose import docker_problem, landlock_problem
+from pytest_selfheal.sandbox.choose import (
+    bubblewrap_problem,
+    docker_problem,
+    landlock_problem,
+)
 from pytest_selfheal.sandbox.workspace import Workspace, base_environment
 
-BACKENDS = ("docker", "landlock")
+BACKENDS = ("docker", "bubblewrap", "landlock")
 
 
 def require(backend: str) -> None:
     """Skip where a sandbox cannot be had; in CI, fail."""
-    problem = docker_problem("host", os.environ) if backend == "docker" else landlock_problem()
+    problem = {
+        "docker": lambda: docker_problem("host", os.environ),
+        "bubblewrap": bubblewrap_problem,
+        "landlock": landlock_problem,
+    }[backend]()
     if problem is None:
         return
     if os.environ.get("SELFHEAL_NO_SKIP"):
@@ -53,6 +61,10 @@ def launcher(backend: str, root: Path, limits: Limits | None = None) -> Iterator
         from pytest_selfheal.sandbox.docker import DockerLauncher
 
         made = DockerLauncher(workspace(root), limits, image="host")
+    elif backend == "bubblewrap":
+        from pytest_selfheal.sandbox.bubblewrap import BubblewrapLauncher
+
+        made = BubblewrapLauncher(workspace(root), limits)
     else:
         from pytest_selfheal.sandbox.landlock import LandlockLauncher
 

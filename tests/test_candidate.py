@@ -6,10 +6,10 @@ import ast
 import textwrap
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_selfheal.errors import Refused, Unusable
+from pytest_selfheal.errors import EditConflict, Refused, Unusable
 from pytest_selfheal.records import Reply
 from pytest_selfheal.source.candidate import read_candidate
 from pytest_selfheal.source.edit import rewrite
@@ -122,6 +122,14 @@ def test_finds_the_definition(code):
     assert piece.definition.startswith("def due(self, amount")
     assert piece.definition.endswith(":\n    return amount\n")
     assert (piece.imports, piece.helpers, piece.members) == ((), (), ())
+
+
+def test_an_indented_reply_keeps_its_strings():
+    code = "    def due(self, amount):\n        return '''a\n        b\n  c'''\n"
+    stubs = [s for s in find_in_source(MODULE.encode(), PATH).stubs if s.qualname == "TaxTable.due"]
+    reply = Reply(text="", blocks=(code,))
+    (piece,) = read_candidate(reply, stubs, {PATH: MODULE.encode()}).pieces
+    assert piece.definition == "def due(self, amount):\n    return '''a\n        b\n  c'''\n"
 
 
 def test_finds_several_bare_methods_by_their_names():
@@ -396,6 +404,12 @@ def test_says_why_a_reply_is_of_no_use(code, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_no_longer_parses():
+    stubs = find_in_source(MODULE.encode(), PATH).stubs[:1]
+    with pytest.raises(EditConflict, match=r"'src/ledger/tax\.py' does not parse any more: Pyth"):
+        read_candidate(Reply(text="", blocks=(DUE,)), stubs, {PATH: b"def ("})
+
+
 def test_says_that_the_model_gave_up():
     with pytest.raises(Unusable, match="the reply gives up: the tests disagree"):
         read_candidate(Reply(text="", gave_up="the tests disagree"), [], {})
@@ -487,6 +501,11 @@ def test_tells_placeholders_from_comments(comment, is_one):
     assert placeholder(code, code.tree.body[0]) is None
 
 
+def test_dots_in_the_midst_of_a_comment_are_prose():
+    code = parse_code(["def f():\n    # 1 2\n    # ...\n    # 9 10\n    return 1\n"])
+    assert placeholder(code, code.tree.body[0]) is None
+
+
 # --- the policy ------------------------------------------------------------------------
 
 
@@ -562,6 +581,7 @@ LINES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(LINES, st.integers(min_value=1, max_value=9))
 def test_dedenting_keeps_strings(lines, indent):
     text = "def f():\n" + "".join("    " + line + "\n" for line in [*lines, "pass"])
@@ -582,6 +602,7 @@ def inside_strings(tree):
     }
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_gives_a_candidate_or_one_line(text):
     assert "\n" not in outcome(text)
@@ -594,6 +615,7 @@ def outcome(text):
         return str(error)
 
 
+@settings(deadline=None)
 @given(LINES)
 def test_what_was_read_can_be_written(lines):
     body = "".join("    " + line + "\n" for line in [*lines, "return amount"])

@@ -15,7 +15,12 @@ import pytest
 
 from pytest_selfheal.errors import SandboxUnavailable
 from pytest_selfheal.sandbox import choose as module
-from pytest_selfheal.sandbox.choose import choose, docker_problem, landlock_problem
+from pytest_selfheal.sandbox.choose import (
+    bubblewrap_problem,
+    choose,
+    docker_problem,
+    landlock_problem,
+)
 
 NOWHERE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 
@@ -79,8 +84,31 @@ class TestLandlock:
         assert problem is None if says is None else says in (problem or "")
 
 
+class TestBubblewrap:
+    def test_not_installed(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert bubblewrap_problem() == "bwrap is not installed"
+
+    def test_not_allowed(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        fake = tmp_path / "bwrap"
+        fake.write_text("#!/bin/sh\necho 'No permissions to create new namespace' >&2\nexit 1\n")
+        fake.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert "may not make its namespaces here (No permissions" in (bubblewrap_problem() or "")
+
+
 class TestChoose:
-    def test_auto_takes_landlock_where_no_daemon_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.fixture(autouse=True)
+    def no_bwrap(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "bubblewrap_problem", lambda: "bwrap is not installed")
+
+    def test_auto_takes_bubblewrap_where_no_daemon_is(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "bubblewrap_problem", lambda: None)
+        assert choose("auto", "host", environment=NOWHERE) == "bubblewrap"
+
+    def test_auto_takes_landlock_where_neither_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "landlock_abi", lambda: 7)
         assert choose("auto", "host", environment=NOWHERE) == "landlock"
 

@@ -7,7 +7,7 @@ import re
 import textwrap
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_selfheal.source.policy import first_violation, make_context, violations
@@ -357,6 +357,7 @@ WORDS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS), st.text(alphabet="abc #'\\\n", max_size=20))
 def test_words_in_strings_and_comments_never_matter(words, text):
     quoted = repr(" ".join([*words, text]))
@@ -367,6 +368,7 @@ def test_words_in_strings_and_comments_never_matter(words, text):
 NAMES = st.from_regex(r"[a-z]{3,8}_", fullmatch=True)
 
 
+@settings(deadline=None)
 @given(NAMES, st.sampled_from(["os._exit", "os.abort", "sys.settrace", "sys._getframe"]))
 def test_no_new_name_hides_what_is_meant(name, dotted):
     module, _, function = dotted.partition(".")

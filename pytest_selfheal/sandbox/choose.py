@@ -6,7 +6,9 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
@@ -28,7 +30,7 @@ def choose(wanted: str, image: str, *, environment: Mapping[str, str] = os.envir
     """
     probes: dict[str, Callable[[], str | None]] = {
         "docker": lambda: docker_problem(image, environment),
-        "bubblewrap": lambda: "there is no such launcher yet: use docker or landlock",
+        "bubblewrap": bubblewrap_problem,
         "landlock": landlock_problem,
     }
     if wanted != "auto":
@@ -82,6 +84,27 @@ def _connected(scheme: str, path: str, host: str | None, port: int | None) -> so
             raise
         return connection
     return socket.create_connection((host or "localhost", port or 2375), _TIMEOUT_SECONDS)
+
+
+def bubblewrap_problem() -> str | None:
+    """Why bubblewrap cannot be used, None if it is installed and the kernel lets it."""
+    if not sys.platform.startswith("linux"):
+        return "needs Linux"
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        return "bwrap is not installed"
+    command = [bwrap, "--unshare-all", "--unshare-user", "--ro-bind", "/", "/"]
+    command += ["--size", "4096", "--tmpfs", "/mnt", "--", "/bin/true"]
+    try:
+        tried = subprocess.run(  # noqa: S603 - a list, without a shell
+            command, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bwrap does not run ({error})"
+    if tried.returncode != 0:
+        said = " ".join(tried.stderr.decode("utf-8", "replace").split())[:200]
+        return f"bwrap may not make its namespaces here ({said})"
+    return None
 
 
 def landlock_problem() -> str | None:

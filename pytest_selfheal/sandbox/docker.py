@@ -23,20 +23,13 @@ from docker.utils import kwargs_from_env
 
 from pytest_selfheal.errors import SandboxFailed, SandboxUnavailable
 from pytest_selfheal.records import Limits
-from pytest_selfheal.sandbox.names import LABEL
+from pytest_selfheal.sandbox.names import ETC_FILES, LABEL, NOBODY
 from pytest_selfheal.sandbox.parked import BOOTSTRAP, ParkedSandbox
 from pytest_selfheal.sandbox.workspace import Workspace, snapshot
 
-HOST_IMAGE = "pytest-selfheal-host:2"
-"""Its tag changes with `_ETC`."""
+HOST_IMAGE = "pytest-selfheal-host:3"
+"""Its tag changes with `ETC_FILES`."""
 
-_ETC = {
-    "etc/passwd": "root:x:0:0:root:/:/sbin/nologin\n"
-    "nobody:x:65534:65534:nobody:/tmp:/sbin/nologin\n",
-    "etc/group": "root:x:0:\nnogroup:x:65534:\n",
-    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-}
-_NOBODY = 65534
 _INODES = 65536
 
 
@@ -275,7 +268,7 @@ def _tag(image: str) -> str | None:
 
 def _user() -> str:
     if os.name != "posix" or os.geteuid() == 0:
-        return f"{_NOBODY}:{_NOBODY}"
+        return f"{NOBODY}:{NOBODY}"
     return f"{os.geteuid()}:{os.getegid()}"
 
 
@@ -296,7 +289,7 @@ def _is_alive(pid: int) -> bool:
 def _etc_tar() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, text in _ETC.items():
+        for name, text in ETC_FILES.items():
             info = tarfile.TarInfo(name)
             info.size = len(text)
             info.mode = 0o644

@@ -99,6 +99,8 @@ def unpack(data: bytes, root: str) -> None:
 
 def warm_up(setup: dict[str, Any]) -> types.ModuleType:
     """Import what every job needs, so that a job pays for a fork alone."""
+    for name in set(os.environ) - set(setup["variables"]):
+        del os.environ[name]  # what launchers and their programs add of their own
     if setup["sys_path"] is not None:
         sys.path[:] = setup["sys_path"]
     sys.argv[:] = ["pytest"]
@@ -210,7 +212,10 @@ def confine(limits: dict[str, Any], output_fd: int) -> None:
         (resource.RLIMIT_FSIZE, limits["file_bytes"]),
         (resource.RLIMIT_NOFILE, limits["open_files"]),
         (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_DATA, limits["data_bytes"]),
     ):
+        if value is None:
+            continue
         _, hard = resource.getrlimit(name)
         if hard != resource.RLIM_INFINITY:
             value = min(value, hard)

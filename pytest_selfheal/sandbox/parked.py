@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.resources
 import time
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -36,6 +37,9 @@ text = read(int.from_bytes(read(4), "big"))
 exec(compile(text, "<selfheal>", "exec"), {"__name__": "selfheal_inside"})
 """
 
+_IMAGE_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LC_CTYPE")
+"""What an image's own Python may need, and what Python sets by itself."""
+
 _GUARDED_NAMES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml",
                   "tox.ini", "setup.cfg")  # fmt: skip
 
@@ -52,7 +56,8 @@ class ParkedSandbox:
         files: bytes | None,
         sys_path: bool = True,
         root: str | None = None,
-        kill_means_memory: bool = False,
+        killed_for_memory: Callable[[], bool] = lambda: False,
+        data_limit_bytes: int | None = None,
     ) -> None:
         """Send the supervisor and the files, and wait until it is parked.
 
@@ -63,7 +68,9 @@ class ParkedSandbox:
             files: The project's files as a tar, None where they are in place already.
             sys_path: Whether the host's import path holds in there.
             root: Where the project lies in there, if not at its own path.
-            kill_means_memory: See `conclude`.
+            killed_for_memory: Asked where a process was killed by no doing of ours and
+                the sandbox has no count of its own that it can read.
+            data_limit_bytes: A limit on each process's data, where nothing limits the whole.
 
         Raises:
             SandboxFailed: It did not come up. The channel is destroyed.
@@ -71,7 +78,7 @@ class ParkedSandbox:
         self._channel = channel
         self._limits = limits
         self._root = root or str(workspace.root)
-        self._kill_means_memory = kill_means_memory
+        self._killed_for_memory = killed_for_memory
         cwd = workspace.cwd
         relative = cwd.relative_to(workspace.root) if cwd.is_relative_to(workspace.root) else ""
         setup = {
@@ -81,7 +88,8 @@ class ParkedSandbox:
             "plugin_args": list(workspace.plugin_args),
             "sys_path": list(workspace.sys_path) if sys_path else None,
             "warm": list(workspace.warm),
-            "limits": dataclasses.asdict(limits),
+            "variables": [*workspace.environment, *_IMAGE_VARIABLES],
+            "limits": dataclasses.asdict(limits) | {"data_bytes": data_limit_bytes},
             "tests_source": _source("inside_tests.py"),
             "has_files": files is not None,
         }
@@ -132,7 +140,7 @@ class ParkedSandbox:
         except OSError as error:
             return RunOutcome(ending="sandbox-failed", why=f"the sandbox was lost: {error}")
         limits = dataclasses.replace(self._limits, timeout_seconds=timeout)
-        return conclude(answer, job, limits, kill_means_memory=self._kill_means_memory)
+        return conclude(answer, job, limits, kill_means_memory=self._killed_for_memory())
 
 
 def _message(job: Job, timeout_seconds: float) -> dict[str, Any]:

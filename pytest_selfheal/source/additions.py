@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pytest_selfheal.errors import Unusable
 from pytest_selfheal.records import Piece
+from pytest_selfheal.source.hidden import line_groups
 from pytest_selfheal.source.names import (
     Binding,
     ImportedName,
@@ -98,8 +99,8 @@ class _Gathering:
         line = found.node.lineno
         return next(
             position
-            for position, node in enumerate(self.tree.body)
-            if node.lineno <= line <= (node.end_lineno or node.lineno)
+            for position, group in enumerate(line_groups(self.tree.body))
+            if group[0].lineno <= line <= (group[-1].end_lineno or line)
         )
 
     def _import(self, imported: ImportedName, piece: Piece) -> None:
@@ -226,7 +227,7 @@ def _at_once(helper: _Helper, helpers: Sequence[_Helper], *, annotations: bool) 
 def _later(tree: ast.Module, names: set[str], host: int) -> Iterator[int]:
     """Give the positions below the statements that bind names only from `host` on."""
     first: dict[str, int] = {}
-    for position, node in enumerate(tree.body):
-        for name in names_bound_by([node]):
+    for position, group in enumerate(line_groups(tree.body)):
+        for name in names_bound_by(group):
             first.setdefault(name, position)
     return (first[name] + 1 for name in names if first.get(name, -1) >= host)

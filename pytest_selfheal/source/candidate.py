@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pytest_selfheal.errors import Refused, Unusable
+from pytest_selfheal.errors import EditConflict, Refused, Unusable
 from pytest_selfheal.records import Candidate, Piece, Reply, Stub
 from pytest_selfheal.source.kinds import FunctionNode
 from pytest_selfheal.source.names import (
@@ -18,7 +18,7 @@ from pytest_selfheal.source.names import (
     names_needed_by_body,
 )
 from pytest_selfheal.source.outline import Outlined, definitions
-from pytest_selfheal.source.parsing import is_trivial_body, parse
+from pytest_selfheal.source.parsing import UnparsableError, is_trivial_body, parse
 from pytest_selfheal.source.policy import first_violation, make_context
 from pytest_selfheal.source.reply_code import Code, parse_code, placeholder, quote_statement
 from pytest_selfheal.source.signature import signature_change, signature_text
@@ -41,6 +41,7 @@ def read_candidate(reply: Reply, stubs: Sequence[Stub], sources: Mapping[str, by
     Raises:
         Unusable: There is no candidate in it; one line tells the model why.
         Refused: The static policy does not let it into a sandbox; one line tells why.
+        EditConflict: A target's file does not parse any more.
     """
     if not any(block.strip() for block in reply.blocks):
         if reply.gave_up:
@@ -73,7 +74,12 @@ class UserModule:
     @classmethod
     def of(cls, path: str, source: bytes) -> UserModule:
         """Parse a file that stubs were found in."""
-        tree = parse(source)
+        try:
+            tree = parse(source)
+        except UnparsableError as error:
+            raise EditConflict(
+                f"{path!r} does not parse any more: {error}; correct it and run again"
+            ) from error
         return cls(
             path=path,
             text=source.decode("utf-8", "replace"),

@@ -173,11 +173,19 @@ def _outside(tree: ast.Module, pieces: Mapping[_Key, Piece]) -> Iterator[str]:
                 yield from dumps(node.body)
                 yield "end of class"
             elif _holds(node, nodes, pieces):
-                yield type(node).__name__
-                for child in ast.iter_child_nodes(node):
-                    yield from dumps([child]) if isinstance(child, ast.stmt) else [ast.dump(child)]
+                yield from parts(node)
             else:
                 yield ast.dump(node)
+
+    def parts(node: ast.AST) -> Iterator[str]:
+        yield type(node).__name__
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.stmt):
+                yield from dumps([child])
+            elif isinstance(child, (ast.ExceptHandler, ast.match_case)):
+                yield from parts(child)
+            else:
+                yield ast.dump(child)
 
     return dumps(tree.body)
 

@@ -136,7 +136,11 @@ class _Job:
         # to the module, to the block above or to the definition.
         marks = comment_marks(self.source, tree)
         lines = {first_line(self.outlined[key].node) - 1 for key in self.unmarked}
-        file = parse_file(drop_lines(self.source, lines & set(marks)), self.path)
+        file = parse_file(
+            drop_lines(self.source, lines & set(marks)),
+            self.path,
+            shown={qualname for qualname, _ in self.by_key},
+        )
         module = own_comments(file.module)
         found = {(place.qualname, place.index): place for place in places(module)}
         if self.by_key.keys() - found.keys():
@@ -251,13 +255,14 @@ def without_decorators(node: _Decorated, is_marker: Sequence[bool]) -> _Decorate
 
 def _without_class_markers(source: bytes, job: _Job) -> bytes:
     """Take away the markers of classes that hold no stub any more, and unused imports."""
-    if job.keep_marker:
+    if job.keep_marker or b"selfheal" not in source:
         return source
     tree = parse(source)
     done = _done_classes(source, tree, job)
     marks = comment_marks(source, tree)
     lines = {first_line(found.node) - 1 for found in done.values()} & set(marks)
-    file = parse_file(drop_lines(source, lines), job.path)
+    shown = {qualname for qualname, _ in done}
+    file = parse_file(drop_lines(source, lines), job.path, shown=shown)
     module = file.module
     origins = import_origins(tree)
     for key, found in done.items():
@@ -270,7 +275,7 @@ def _without_class_markers(source: bytes, job: _Job) -> bytes:
     unused = _unused_marker_names(job.source, after)
     if not unused:
         return after
-    file = parse_file(after, job.path)
+    file = parse_file(after, job.path, shown=())
     return file.render(drop_marker_imports(file.module, unused))
 
 
@@ -297,7 +302,7 @@ def _unused_marker_names(before: bytes, after: bytes) -> set[str]:
     """Give the names of the marker that the file used before and does not use now."""
     origins = import_origins(parse(before))
     ours = {name for name, origin in origins.items() if origin.split(".")[0] == "pytest_selfheal"}
-    return (ours & _used_names(before)) - _used_names(after)
+    return (ours & _used_names(before)) - _used_names(after) if ours else set()
 
 
 def _used_names(source: bytes) -> set[str]:

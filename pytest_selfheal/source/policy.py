@@ -130,7 +130,7 @@ _FORBIDDEN_NAMES = {
     "traceback.walk_tb": _FRAMES,
     "traceback.extract_stack": _FRAMES,
 }
-_EXEC = re.compile(r"os\.(?:exec|posix_spawn)[a-z]*\b")
+_EXEC = re.compile(r"os\.exec[a-z]+$")
 
 
 def forbidden_names(tree: ast.Module, context: Context) -> Iterator[Violation]:
@@ -157,7 +157,7 @@ def frame_attributes(tree: ast.Module, context: Context) -> Iterator[Violation]:
     """Refuse the attributes that lead from an object to a frame or to its globals."""
     for node in ast.walk(tree):
         name = _attribute_of(node, context.names)
-        if name in _FRAME_ATTRIBUTES:
+        if name in _FRAME_ATTRIBUTES and name not in context.user_attributes:
             yield node.lineno, f"it uses {name!r}: {_FRAMES}"  # type: ignore[attr-defined]
 
 

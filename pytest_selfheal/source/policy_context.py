@@ -20,6 +20,8 @@ class Context:
     """What the names of the reply stand for."""
     user: frozenset[str] = frozenset()
     """Dotted names that the user's modules import or use themselves."""
+    user_attributes: frozenset[str] = frozenset()
+    """The attributes that the user's modules name themselves."""
     user_kinds: Mapping[str, str] = field(default_factory=dict)
     """What the user's modules bind: name to `import`, `function`, `class`, `variable`."""
     targets: frozenset[str] = frozenset()
@@ -61,6 +63,12 @@ def make_context(
     return Context(
         names=Names.of(tree, *user_trees),
         user=frozenset(used),
+        user_attributes=frozenset(
+            node.attr
+            for user_tree in user_trees
+            for node in ast.walk(user_tree)
+            if isinstance(node, ast.Attribute)
+        ),
         user_kinds=kinds,
         targets=targets,
         may_exit=may_exit,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import io
 import re
-import textwrap
 import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
@@ -87,7 +86,9 @@ def parse_code(blocks: Sequence[str], what: str = "the reply's code") -> Code:
 
 def _tidy(block: str) -> str:
     block = block.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
-    return textwrap.dedent(block).strip("\n") + "\n"
+    block = block.strip("\n") + "\n"
+    first = next((line for line in block.split("\n") if line.strip()), "")
+    return dedent_code(block, _indent_of(first))
 
 
 def _parse(text: str, what: str) -> ast.Module:
@@ -238,6 +239,8 @@ def placeholder(code: Code, node: ast.stmt) -> str | None:
     """Give a comment inside a definition that stands for code left out, if there is one."""
     last = _last_comment_below(code, node.end_lineno or node.lineno, node.col_offset)
     for line in range(first_line(node), last + 1):
-        if line in code.comments and _PLACEHOLDER.match(code.comments[line]):
+        if line not in code.comments or not _PLACEHOLDER.match(code.comments[line]):
+            continue
+        if not {line - 1, line + 1} <= code.comments.keys():  # in the midst of prose it is prose
             return code.comments[line]
     return None
