@@ -312,3 +312,48 @@ class TestAbuse:
         )
         assert [each.outcome for each in outcome.results] == ["passed"]
         assert gone_soon(marker)
+
+
+class TestBubblewrapWithoutControlGroups:
+    """Where no group can be made, each process is limited and their sum is watched."""
+
+    @pytest.fixture(autouse=True)
+    def no_groups(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        require("bubblewrap")
+        from pytest_selfheal.sandbox import bubblewrap
+
+        monkeypatch.setattr(bubblewrap, "make_group", lambda *_: None)
+
+    def test_one_process_runs_out_of_memory(self, project: Path) -> None:
+        outcome = run_test(
+            "bubblewrap", project, "x = []\nwhile True: x.append(bytearray(2**22))\n", SMALL
+        )
+        assert outcome.ending == "out-of-memory" or outcome.results[0].exception == "MemoryError"
+
+    def test_several_processes_together_do(self, project: Path) -> None:
+        outcome = run_test(
+            "bubblewrap",
+            project,
+            "import os, time\n"
+            "for _ in range(4):\n"
+            "    if os.fork() == 0:\n"
+            "        x = bytearray(os.urandom(2**20) * 100)\n"
+            "        time.sleep(30)\n"
+            "time.sleep(30)\n",
+            SMALL,
+        )
+        assert outcome.ending == "out-of-memory", outcome
+        assert "in all its processes" in outcome.why
+
+    def test_too_many_processes(self, project: Path) -> None:
+        outcome = run_test(
+            "bubblewrap",
+            project,
+            "import os, time\n"
+            "for _ in range(60):\n"
+            "    if os.fork() == 0:\n"
+            "        time.sleep(30)\n"
+            "time.sleep(30)\n",
+            SMALL,
+        )
+        assert (outcome.ending, outcome.why) == ("crashed", "more than 24 processes")

@@ -15,7 +15,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pytest_selfheal.errors import SandboxFailed, SandboxUnavailable
 from pytest_selfheal.records import Limits
@@ -142,12 +141,12 @@ class _NamespaceChannel(PipeChannel):
     def over_limit(self) -> tuple[str, str] | None:
         if self._group is not None:
             return None  # the kernel keeps all the limits
-        memory, processes = _use_of_tree(self._process.pid)
-        if memory > self._limits.memory_bytes:
+        tree = _tree(self._process.pid)
+        if len(tree) > self._limits.processes:
+            return "crashed", f"more than {self._limits.processes} processes"
+        if sum(map(_own_share_of_memory, tree)) > self._limits.memory_bytes:
             mebibytes = self._limits.memory_bytes // 2**20
             return "out-of-memory", f"more than {mebibytes} MiB of memory in all its processes"
-        if processes > self._limits.processes:
-            return "crashed", f"more than {self._limits.processes} processes"
         return None
 
     def last_words(self) -> str:
@@ -171,21 +170,28 @@ class _NamespaceChannel(PipeChannel):
             self._group.remove()
 
 
-def _use_of_tree(pid: int) -> tuple[int, int]:
-    """Resident bytes and number of a process and all that descend from it."""
-    parents: dict[int, int] = {}
-    resident: dict[int, int] = {}
-    page = os.sysconf("SC_PAGE_SIZE")
+def _tree(pid: int) -> set[int]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
                 fields = Path(entry.path, "stat").read_text().rpartition(")")[2].split()
-                parents[int(entry.name)] = int(fields[1])
-                resident[int(entry.name)] = int(fields[21]) * page
-    tree: set[int] = {pid}
-    grown = True
-    while grown:
-        more: Any = {each for each, parent in parents.items() if parent in tree} - tree
-        tree |= more
-        grown = bool(more)
-    return sum(resident.get(each, 0) for each in tree), len(tree)
+                children.setdefault(int(fields[1]), []).append(int(entry.name))
+    tree: set[int] = set()
+    left = [pid]
+    while left:
+        each = left.pop()
+        if each not in tree:
+            tree.add(each)
+            left += children.get(each, [])
+    return tree
+
+
+def _own_share_of_memory(pid: int) -> int:
+    """Bytes that a process holds, of shared ones its share."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
