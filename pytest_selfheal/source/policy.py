@@ -98,7 +98,6 @@ _RUNNER = "it reaches what the test runner stands on"
 _FRAMES = "it reads its callers' frames"
 _FORBIDDEN_NAMES = {
     "os._exit": _ENDS,
-    "os.abort": _ENDS,
     "os.kill": _ENDS,
     "os.killpg": _ENDS,
     "_thread.interrupt_main": _ENDS,
