@@ -18,12 +18,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_selfheal.records import Job, Limits
+from pytest_selfheal.records import Job, Limits, Watch
 from tests.sandboxes import require, workspace
 
 LEFT_OUT = re.compile(
     r"/(site-packages|dist-packages|test|tests|idlelib|ensurepip|tkinter|config-.*|__pycache__)(/|$)"
 )
+WATCH = Watch(key="answer", path="app.py", first_line=3, compiled_in=False)
 DISTRIBUTIONS = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
 
 
@@ -84,7 +85,10 @@ def image() -> Iterator[str]:
 def test_tests_run_in_an_image_of_the_users_own(image: str, tmp_path: Path) -> None:
     from pytest_selfheal.sandbox.docker import DockerLauncher
 
-    (tmp_path / "app.py").write_text("# selfheal\ndef answer(): ...\n")
+    (tmp_path / "app.py").write_text(
+        "from pytest_selfheal import heal\n\n@heal\ndef answer(): ...\n"
+    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --selfheal\nselfheal_jobs = 2\n")
     (tmp_path / "test_app.py").write_text(
         "import os, sys, app\n"
         "def test_answer():\n"
@@ -95,11 +99,15 @@ def test_tests_run_in_an_image_of_the_users_own(image: str, tmp_path: Path) -> N
     launcher = DockerLauncher(workspace(tmp_path), Limits(), image=image)
     try:
         sandbox = launcher.launch()
+        traced = sandbox.run(Job(nodes=("test_app.py::test_answer",), watch=(WATCH,)))
+        sandbox.close()
+        sandbox = launcher.launch()
         overlay = {"app.py": b"def answer():\n    return 42\n"}
         outcome = sandbox.run(Job(nodes=("test_app.py::test_answer",), overlay=overlay))
         sandbox.close()
     finally:
         launcher.close()
+    assert [each.entered for each in traced.results] == [("answer",)], traced
     assert outcome.ending == "completed", outcome
     assert [each.outcome for each in outcome.results] == ["passed"], outcome.results
 

@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 
 from pytest_selfheal.errors import SandboxUnavailable
 
-DEFAULT_SOCKET = "/var/run/docker.sock"
+DEFAULT_ADDRESS = (
+    "npipe:////./pipe/docker_engine" if os.name == "nt" else "unix:///var/run/docker.sock"
+)
 _TIMEOUT_SECONDS = 3.0
 _LANDLOCK_CREATE_RULESET = 444  # the same number on every architecture
 _LANDLOCK_ABI_NEEDED = 6
@@ -53,7 +55,7 @@ def choose(wanted: str, image: str, *, environment: Mapping[str, str] = os.envir
 
 def docker_problem(image: str, environment: Mapping[str, str]) -> str | None:
     """Why Docker cannot be used, None if its daemon answers."""
-    address = environment.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}"
+    address = environment.get("DOCKER_HOST") or DEFAULT_ADDRESS
     parts = urlsplit(address)
     if image == "host":
         if not sys.platform.startswith("linux"):

@@ -76,6 +76,7 @@ class DockerLauncher:
             files=self._project_files(),
             sys_path=self._is_host,
             root=self._root,
+            bring_own_package=not self._is_host,
         )
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import importlib.util
 import io
 import json
 import os
@@ -108,6 +109,9 @@ def warm_up(setup: dict[str, Any]) -> types.ModuleType:
     sys.modules[tests.__name__] = tests
     exec(compile(setup["tests_source"], "<selfheal>", "exec"), tests.__dict__)  # noqa: S102
     pytest = importlib.import_module("pytest")
+    if setup["own_package"] and importlib.util.find_spec("pytest_selfheal") is None:
+        provide_own_package(setup["own_package"])
+        setup["args"] += ["-p", "pytest_selfheal.plugin"]
     # First the session: what pytest rewrites for its asserts must be imported by it.
     run_empty_session(pytest, setup["plugin_args"])
     with warnings.catch_warnings():
@@ -116,6 +120,16 @@ def warm_up(setup: dict[str, Any]) -> types.ModuleType:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
     return tests
+
+
+def provide_own_package(sources: dict[str, str]) -> None:
+    """Make the marker and the options importable where the package is not installed."""
+    folder = tempfile.mkdtemp(prefix="selfheal-")
+    os.mkdir(os.path.join(folder, "pytest_selfheal"))
+    for name, text in sources.items():
+        with open(os.path.join(folder, "pytest_selfheal", name), "w", encoding="utf-8") as file:
+            file.write(text)
+    sys.path.append(folder)
 
 
 def run_empty_session(pytest: Any, plugin_args: list[str]) -> None:

@@ -56,6 +56,7 @@ class ParkedSandbox:
         files: bytes | None,
         sys_path: bool = True,
         root: str | None = None,
+        bring_own_package: bool = False,
         killed_for_memory: Callable[[], bool] = lambda: False,
         data_limit_bytes: int | None = None,
     ) -> None:
@@ -68,6 +69,8 @@ class ParkedSandbox:
             files: The project's files as a tar, None where they are in place already.
             sys_path: Whether the host's import path holds in there.
             root: Where the project lies in there, if not at its own path.
+            bring_own_package: Whether the marker and the options are sent along, for a
+                Python in which this package is not installed.
             killed_for_memory: Asked where a process was killed by no doing of ours and
                 the sandbox has no count of its own that it can read.
             data_limit_bytes: A limit on each process's data, where nothing limits the whole.
@@ -91,6 +94,7 @@ class ParkedSandbox:
             "variables": [*workspace.environment, *_IMAGE_VARIABLES],
             "limits": dataclasses.asdict(limits) | {"data_bytes": data_limit_bytes},
             "tests_source": _source("inside_tests.py"),
+            "own_package": _own_package() if bring_own_package else {},
             "has_files": files is not None,
         }
         try:
@@ -163,6 +167,13 @@ def _guarded(job: Job) -> set[str]:
         guarded.add(str(path))
         guarded.update(str(parent / "conftest.py") for parent in path.parents)
     return guarded
+
+
+def _own_package() -> dict[str, str]:
+    """The modules that a project's code, ini file and `addopts` may ask for."""
+    package = importlib.resources.files("pytest_selfheal")
+    names = ("__init__.py", "marker.py", "errors.py", "options.py", "hookspecs.py", "plugin.py")
+    return {name: package.joinpath(name).read_text("utf-8") for name in names}
 
 
 def _source(name: str) -> str:
