@@ -217,9 +217,15 @@ class TestBlame:
         assert "t.py::2 is red with it" in (group.attempts[0].why or "")
         assert set(group.earlier_code) == {"m.py::b"}
 
-    def test_all_where_the_first_suspect_has_no_attempts_left(self) -> None:
+    def test_nobody_who_has_no_attempts_left(self) -> None:
         of = self.stuck(result("1", "a", "passed"), result("2", "ab"))
-        assert self.blamed(of, allowed=1) == ["ab"]
+        assert self.blamed(of, allowed=1) == []
+        assert "t.py::2 stays red" in of.failed["m.py::b"]
+
+    def test_replies_in_other_company_count(self) -> None:
+        of = self.stuck(result("1", "ab"))
+        (group,) = of.blame(dict.fromkeys(of.stubs, 5))
+        assert (group.spent, group.attempts) == (1, ())
 
     def test_nobody_a_second_time(self) -> None:
         of = self.stuck(result("1", "ab"))

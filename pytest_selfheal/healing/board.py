@@ -32,6 +32,8 @@ class Group:
     tests: tuple[str, ...]
     attempts: tuple[Attempt, ...] = ()
     """Those made before, where a later test showed that they were not good enough."""
+    spent: int = 0
+    """Replies that its stubs have had in other company, which count as theirs too."""
     earlier_code: Mapping[str, Piece] = field(default_factory=dict)
     """The code that was taken back, to be shown."""
 
@@ -170,7 +172,7 @@ class Board:
         The code to ask for again is what red tests enter and green ones do not: Ochiai's
         coefficient ranks it (Abreu, Zoeteweij, van Gemund: "On the accuracy of
         spectrum-based fault localization", 2007). Stubs that no test tells apart are
-        asked for together; where the first suspects have no attempts left, all are.
+        asked for together.
         """
         taken: set[str] = set()
         groups = []
@@ -181,11 +183,9 @@ class Board:
             if keys & taken:
                 continue
             suspects = self._suspects(keys)
-            if suspects in self.tried_jointly or self._are_exhausted(suspects, attempts_allowed):
+            if suspects in self.tried_jointly:
                 suspects = keys
-            if len(suspects) > 1 and (suspects in self.tried_jointly or len(keys) > MAX_GROUP):
-                suspects = frozenset()
-            if not suspects or self._are_exhausted(suspects, attempts_allowed):
+            if self._are_hopeless(suspects, attempts_allowed):
                 self.give_up(keys, f"{nodeid} stays red with all that it reaches in place")
                 continue
             taken |= keys
@@ -269,13 +269,11 @@ class Board:
         best = max(scores.values())
         return frozenset(key for key, score in scores.items() if score == best)
 
-    def _are_exhausted(self, keys: frozenset[str], attempts_allowed: Mapping[str, int]) -> bool:
-        """Whether a single stub has had its attempts; several together count anew."""
-        return any(
-            len(self.history.get(key, ())) >= attempts_allowed[key]
-            for key in keys
-            if len(keys) == 1
-        )
+    def _are_hopeless(self, keys: frozenset[str], attempts_allowed: Mapping[str, int]) -> bool:
+        """Whether asking for these once more is no use, or not allowed."""
+        was_tried = len(keys) > 1 and keys in self.tried_jointly
+        is_used_up = any(len(self.history.get(key, ())) >= attempts_allowed[key] for key in keys)
+        return was_tried or is_used_up or len(keys) > MAX_GROUP
 
     def _reopened(self, keys: frozenset[str]) -> Group:
         """A group for stubs whose code is taken back, with every test that reaches them."""
@@ -295,7 +293,9 @@ class Board:
             for nodeid, state in self.tests.items()
             if keys & set(state.result.entered) and not self._is_lost(state)
         ]
-        return dataclasses.replace(self._group(keys, tests), earlier_code=code)
+        group = self._group(keys, tests)
+        spent = 0 if group.attempts else max(len(self.history.get(key, ())) for key in keys)
+        return dataclasses.replace(group, spent=spent, earlier_code=code)
 
     def _refute_last(self, key: str, red: Sequence[TestResult]) -> None:
         """Turn a stub's last attempt, green on its own, into one that fails these tests."""

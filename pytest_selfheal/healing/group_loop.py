@@ -43,7 +43,7 @@ def heal_group(kit: Kit, group: Group, snapshot: Snapshot) -> GroupEnd:
     Never raises for what the model, the sandbox or the candidate does.
     """
     attempts = list(group.attempts)
-    limit = attempts_allowed(kit, group)
+    limit = attempts_allowed(kit, group) - group.spent
     label = label_of(kit, group)
     reason = f"no green code in {limit} attempts"
     while len(attempts) < limit:
@@ -71,8 +71,8 @@ def heal_group(kit: Kit, group: Group, snapshot: Snapshot) -> GroupEnd:
                 pieces=step.pieces,
                 results=step.judgement.results,
             )
-        blamed = _others_to_blame(step.judgement, snapshot)
-        if blamed and number >= min(limit, ATTEMPTS_BEFORE_BLAMING_OTHERS):
+        blamed = _others_to_blame(group, step.judgement, snapshot)
+        if blamed and (group.earlier_code or number >= ATTEMPTS_BEFORE_BLAMING_OTHERS):
             return GroupEnd(group=group, attempts=tuple(attempts), reason=reason, joint_with=blamed)
     return _end(group, attempts, reason=_last_why(attempts) or reason)
 
@@ -131,11 +131,18 @@ def _checks(group: Group, kit: Kit, candidate: Candidate) -> dict[str, str]:
     return {kit.stubs[group.keys[0]].path: candidate.checks} if candidate.checks.strip() else {}
 
 
-def _others_to_blame(judgement: Judgement | None, snapshot: Snapshot) -> tuple[str, ...]:
-    """Unproven code of other stubs that every red test entered."""
+def _others_to_blame(
+    group: Group, judgement: Judgement | None, snapshot: Snapshot
+) -> tuple[str, ...]:
+    """Other stubs whose code every red test entered, and that may be wrong as well.
+
+    At first that is code which no green test has entered. Of a group that was blamed
+    itself, and whose next reply did not help, it is all the code that its tests enter.
+    """
     if judgement is None or not judgement.red:
         return ()
-    entered = [snapshot.unproven & set(result.entered) for result in judgement.red]
+    doubtful = snapshot.pieces.keys() if group.earlier_code else snapshot.unproven
+    entered = [doubtful & set(result.entered) for result in judgement.red]
     if not all(entered):
         return ()
     return tuple(sorted(frozenset().union(*entered)))
