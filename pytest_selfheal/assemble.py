@@ -179,7 +179,8 @@ class HookRelay:
 
     def change_prompt(self, prompt: str, targets: Sequence[str]) -> str:
         """Give the prompt to each plugin in turn."""
-        for implementation in self._config.hook.pytest_selfheal_prompt.get_hookimpls():
+        # pluggy keeps the last to be called first.
+        for implementation in reversed(self._config.hook.pytest_selfheal_prompt.get_hookimpls()):
             given = {"prompt": prompt, "targets": targets}
             names = implementation.argnames
             changed = implementation.function(*(given[name] for name in names))

@@ -98,8 +98,10 @@ class Conduct:
                 nodeid = getattr(report, "nodeid", "")
                 is_healed = nodeid in healed or ("::" not in nodeid and nodeid in files)
                 (moved if is_healed else kept).append(report)
-            if category in stats:
+            if kept:
                 stats[category] = kept
+            else:
+                stats.pop(category, None)  # an empty kind would colour the closing line red
         if moved:
             stats.setdefault("healed", []).extend(moved)
             # The closing line's kinds are kept from before, where a run ended early.
@@ -126,6 +128,7 @@ class Conduct:
                 executor.shutdown(wait=False, cancel_futures=True)
         if heal.problem:
             self._notes.append(heal.problem)
+        self._notes += heal.unexplained()
         self._deliver(heal)
 
     def _kit(self, found: FoundStubs, progress: Progress) -> Kit:
@@ -163,6 +166,9 @@ class Conduct:
         """Write the confirmed code, or its patch."""
         if self._settings.mode == "review":
             self._review(heal)
+        if self._settings.mode == "propose":
+            # A patch of an earlier run is not what this one proposes.
+            self._settings.patch.unlink(missing_ok=True)
         if not heal.confirmed:
             return
         for healed in heal.healed():
@@ -183,10 +189,13 @@ class Conduct:
     def _review(self, heal: Heal) -> None:
         from pytest_selfheal.report.review import ask_for_each
 
+        # As they stand in the project, not as they happened to turn green.
+        places = {key: number for number, key in enumerate(heal.kit.stubs)}
+        in_order = sorted(heal.healed(), key=lambda each: places[each.key])
         with uncaptured(self._config):
             refused = ask_for_each(
                 self._reporter,
-                [(each.key, unified_diff(each.edit), each.tests) for each in heal.healed()],
+                [(each.key, unified_diff(each.edit), each.tests) for each in in_order],
             )
         before = set(heal.confirmed)
         heal.drop(refused)

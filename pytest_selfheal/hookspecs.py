@@ -44,8 +44,8 @@ def pytest_selfheal_launcher(
     Called once, before the first sandbox is started.
 
     Args:
-        name: What was chosen: `docker`, `landlock`, or a name of the plugin's own that
-            the user gave as `--selfheal-sandbox`.
+        name: What was chosen: `docker`, `bubblewrap` or `landlock`. A plugin that has
+            another technique takes the place of one of them.
         settings: The options of this run, limits included.
         workspace: What a sandbox must mirror.
 

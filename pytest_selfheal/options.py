@@ -195,7 +195,7 @@ OPTIONS: tuple[Option, ...] = (
         kind="size",
         least=2**20,
         default="256m",
-        help="The size of the project's copy in one sandbox and of its /tmp, each.",
+        help="What one sandbox may write, half in the project's copy and half in its /tmp.",
     ),
     Option(
         flag="--selfheal-file-size",

@@ -161,7 +161,7 @@ class Limits:
     processes: int = 128
     cpus: float = 1.0
     disk_bytes: int = 256 * 2**20
-    """For the project's copy and for /tmp, each."""
+    """One half for the project's copy, one for /tmp."""
     file_bytes: int = 64 * 2**20
     """The largest single file; pytest's own captured output is one."""
     open_files: int = 1024

@@ -101,7 +101,7 @@ def test_a_lost_sandbox_is_replaced_once() -> None:
         assert pool.run(JOB).ending == "completed"
     launcher = ScriptedLauncher("sandbox-failed", "sandbox-failed", "completed")
     with Pool(launcher) as pool:
-        assert pool.run(JOB).ending == "sandbox-failed"
+        assert pool.run(JOB).ending == "crashed"
 
 
 def test_a_start_that_fails_is_tried_again_once() -> None:

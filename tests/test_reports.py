@@ -446,7 +446,8 @@ def test_the_patch_and_how_to_apply_it(path: str, word: str) -> None:
 
 def test_long_lists_of_tests_are_cut_and_say_so() -> None:
     report = replace(EMPTY, still_failing=tuple(f"t.py::test_{number}" for number in range(25)))
-    assert "still failing: 5 more, see them with -v" in texts(report)
+    assert "still failing: t.py::test_0, and 24 more" in texts(report)
+    assert len([line for line in texts(report, 1) if line.startswith("still failing")]) == 25
     assert len(texts(report, 1)) == 26
 
 

@@ -357,3 +357,27 @@ class TestBubblewrapWithoutControlGroups:
             SMALL,
         )
         assert (outcome.ending, outcome.why) == ("crashed", "more than 24 processes")
+
+
+def test_tmp_path_and_the_cache_work(backend: str, project: Path) -> None:
+    (project / "test_two.py").write_text(
+        "def test_tmp(tmp_path, request):\n"
+        "    (tmp_path / 'x').write_text('x')\n"
+        "    request.config.cache.set('a/b', 1)\n"
+    )
+    (project / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    outcome = run(backend, project, Job(nodes=("test_two.py",)))
+    assert outcomes(outcome) == {"test_two.py::test_tmp": "passed"}, outcome.results
+
+
+def test_a_supervisor_that_the_code_kills_is_no_verdict_of_its_own(
+    backend: str, project: Path
+) -> None:
+    outcome = run_test(
+        backend,
+        project,
+        "import os, signal, time\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(5)\n",
+        SMALL,
+    )
+    assert outcome.ending in ("crashed", "sandbox-failed"), outcome
+    assert outcome.seconds < SMALL.timeout_seconds + 12

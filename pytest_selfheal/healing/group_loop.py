@@ -45,7 +45,7 @@ def heal_group(kit: Kit, group: Group, snapshot: Snapshot) -> GroupEnd:
     attempts = list(group.attempts)
     limit = attempts_allowed(kit, group) - group.spent
     label = label_of(kit, group)
-    reason = f"no green code in {limit} attempts"
+    reason = f"no green code in {_count(limit)}"
     while len(attempts) < limit:
         number = len(attempts) + 1
         kit.progress.stage(label, number, limit, "asking")
@@ -156,4 +156,8 @@ def _end(group: Group, attempts: list[Attempt], *, reason: str) -> GroupEnd:
 def _last_why(attempts: list[Attempt]) -> str | None:
     if not attempts:
         return None
-    return f"no green code in {len(attempts)} attempts; the last: {attempts[-1].why}"
+    return f"no green code in {_count(len(attempts))}; the last: {attempts[-1].why}"
+
+
+def _count(attempts: int) -> str:
+    return "1 attempt" if attempts == 1 else f"{attempts} attempts"

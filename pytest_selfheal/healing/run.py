@@ -82,6 +82,19 @@ class Heal:
         files = {nodeid.partition("::")[0] for nodeid in seen}
         return green, [*red, *(each for each in failing if each not in seen and each not in files)]
 
+    def unexplained(self) -> list[str]:
+        """A line on the red tests that reach no stub: what the first of them says in there."""
+        lost = [
+            state.result
+            for state in self.board.tests.values()
+            if state.result.outcome != "passed" and not state.result.entered
+        ]
+        if not lost:
+            return []
+        more = f", and {len(lost) - 1} more," if len(lost) > 1 else ""
+        says = last_error_line(lost[0].longrepr) or lost[0].outcome
+        return [f"{lost[0].nodeid}{more} reaches no stub; in the sandbox it says: {says}"[:400]]
+
     def _trace(self) -> None:
         tests = [*self.record.failing, *self.record.not_run]
         label = f"{len(tests)} failing tests" if len(tests) != 1 else tests[0]

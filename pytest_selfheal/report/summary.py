@@ -28,7 +28,6 @@ STATUSES: Mapping[Status, Markup] = {
 _PLAIN: Markup = {}
 _FAINT: Markup = {"light": True}
 _YELLOW: Markup = {"yellow": True}
-_SHOWN_TESTS = 20
 
 
 def write_summary(reporter: pytest.TerminalReporter, report: HealReport, verbosity: int) -> None:
@@ -110,11 +109,12 @@ def _diff(diff: str) -> Iterator[Line]:
 
 
 def _tests(title: str, tests: tuple[str, ...], verbosity: int, markup: Markup) -> Iterator[Line]:
-    shown = tests if verbosity > 0 else tests[:_SHOWN_TESTS]
-    for test in shown:
-        yield f"{title}: {one_line(test)}", markup
-    if len(shown) < len(tests):
-        yield f"{title}: {len(tests) - len(shown)} more, see them with -v", markup
+    if verbosity > 0:
+        for test in tests:
+            yield f"{title}: {one_line(test)}", markup
+    elif tests:  # pytest's own summary names them all
+        more = f", and {len(tests) - 1} more" if len(tests) > 1 else ""
+        yield f"{title}: {one_line(tests[0])}{more}", markup
 
 
 def _remarks(report: HealReport) -> Iterator[Line]:

@@ -48,6 +48,7 @@ class BubblewrapLauncher:
         self._workspace = workspace
         self._limits = limits
         self._numbers = itertools.count(1)
+        self._extras = ["--disable-userns"] if _knows("--disable-userns") else []
         remove_leftovers()
         remove_leftover_groups()
         self._files = snapshot(workspace.root, limits.disk_bytes // 2)
@@ -87,7 +88,7 @@ class BubblewrapLauncher:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={},
+                env=dict(self._workspace.environment),  # not as words that `ps` shows
                 cwd="/",
                 start_new_session=True,
             )
@@ -96,9 +97,7 @@ class BubblewrapLauncher:
         bwrap = shutil.which("bwrap") or "bwrap"
         arguments = [bwrap, "--unshare-all", "--unshare-user", "--die-with-parent"]
         arguments += ["--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL"]
-        arguments += ["--hostname", "sandbox", "--clearenv"]
-        for name, value in self._workspace.environment.items():
-            arguments += ["--setenv", name, value]
+        arguments += ["--hostname", "sandbox", *self._extras]
         arguments += ["--proc", "/proc", "--dev", "/dev"]
         for _, mount in sorted(self._mounts(folder), key=lambda each: each[0]):
             arguments += mount
@@ -116,6 +115,15 @@ class BubblewrapLauncher:
             file = folder / Path(name).name
             file.write_text(text)
             yield 3, ["--ro-bind", str(file), f"/{name}"]
+
+
+def _knows(option: str) -> bool:
+    """Whether this `bwrap` has an option; older ones refuse to start with it."""
+    bwrap = shutil.which("bwrap") or "bwrap"
+    printed = subprocess.run(  # noqa: S603 - a list, without a shell
+        [bwrap, "--help"], capture_output=True, text=True, check=False, timeout=10
+    )
+    return option in printed.stdout + printed.stderr
 
 
 class _NamespaceChannel(PipeChannel):

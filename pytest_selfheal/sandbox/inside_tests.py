@@ -55,8 +55,10 @@ def arguments(setup: dict[str, Any], job: dict[str, Any]) -> list[str]:
     given = [*setup["args"], "--rootdir", setup["root"]]
     given += ["--tb=short", "--color=no", "--maxfail=0", "-o", "verbosity_assertions=2"]
     given += ["--continue-on-collection-errors"]
-    cache = os.path.join(os.environ.get("TMPDIR", "/tmp"), "pytest-cache")  # noqa: S108
-    given += ["-o", f"cache_dir={cache}"]
+    temporary = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - the sandbox's own
+    given += ["-o", f"cache_dir={os.path.join(temporary, 'pytest-cache')}"]
+    # pytest's own choice has the user's name in it, and must belong to that user.
+    given += [f"--basetemp={os.path.join(temporary, 'pytest')}"]
     version = tuple(int(part) for part in pytest.__version__.split(".")[:2])
     if version >= (8, 4):  # older ones have no such settings
         given += ["-o", "truncation_limit_lines=0", "-o", "truncation_limit_chars=0"]

@@ -7,6 +7,8 @@ kernel itself denies any write to the real files, since the ruleset only lets th
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 import os
 import shutil
 import sys
@@ -45,6 +47,7 @@ class LandlockLauncher:
             )
         self._workspace = workspace
         self._limits = limits
+        self._turns = itertools.count()
         self._hidden = [str(path) for path in left_out(workspace.root)]
         # An environment that lies in the project is where Python itself comes from.
         self._hidden = [
@@ -75,6 +78,12 @@ class LandlockLauncher:
     def close(self) -> None:
         """Nothing is shared between the sandboxes."""
 
+    def _processor_limits(self) -> dict[str, Any]:
+        """Whole processors by pinning, a part of one by stopping the process at times."""
+        cpus = self._limits.cpus
+        cores = _cores(math.ceil(cpus), next(self._turns))
+        return {"cpu_cores": cores, "max_cpu": int(cpus * 100) if cpus < 1 else None}
+
     def _sandbox(self, folder: Path, temporary: Path) -> sandlock.Sandbox:
         limits = self._limits
         root = str(self._workspace.root)
@@ -96,11 +105,20 @@ class LandlockLauncher:
             max_processes=limits.processes,
             max_open_files=limits.open_files,
             max_disk=limits.disk_bytes // 2,
+            **self._processor_limits(),
             no_coredump=True,
             clean_env=True,
             env=environment,
             **({"uid": NOBODY, "gid": NOBODY} if os.geteuid() == 0 else {}),
         )
+
+
+def _cores(number: int, turn: int) -> list[int] | None:
+    """Some of this process's cores, others at each turn; None where all are wanted."""
+    cores = sorted(os.sched_getaffinity(0))
+    if number >= len(cores):
+        return None
+    return [cores[(turn + step) % len(cores)] for step in range(number)]
 
 
 class _ConfinedChannel(PipeChannel):

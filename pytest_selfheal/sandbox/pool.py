@@ -7,6 +7,7 @@ processors; running a job likewise. Closing happens in the background.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import threading
 from collections import deque
@@ -81,6 +82,10 @@ class Pool:
                     self._discard(sandbox)
                 if outcome.ending != "sandbox-failed":
                     break
+            else:
+                # One may be lost by chance. Two in a row on the same job, where others
+                # start as ever, are lost through what the job does.
+                outcome = dataclasses.replace(outcome, ending="crashed")
         with self._lock:
             self.verifications += 1
         return outcome
