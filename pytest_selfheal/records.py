@@ -210,6 +210,8 @@ class TestResult:
     """The name of the exception's type, where it failed."""
     entered: tuple[str, ...] = ()
     """Keys of the watched functions that it entered, in order of first entry."""
+    opened: tuple[str, ...] = ()
+    """The project's files, other than code, that were opened while it ran."""
     is_check: bool = False
     """It is the model's own check and not a test of the project."""
 

@@ -161,6 +161,18 @@ class TestOrdinaryRuns:
         }
         assert outcome.results[0].exception == "StubCalled"
 
+    def test_data_files_that_a_test_opens_are_noted(self, backend: str, project: Path) -> None:
+        (project / "data").mkdir()
+        (project / "data" / "rows.csv").write_text("a,b\n")
+        (project / "test_code.py").write_text(
+            "from pathlib import Path\n"
+            "def test_rows():\n"
+            "    name = 'rows'\n"
+            "    assert (Path('data') / (name + '.csv')).read_text() == ''\n"
+        )
+        outcome = run(backend, project, Job(nodes=("test_code.py",)))
+        assert outcome.results[0].opened == ("data/rows.csv",)
+
     def test_the_models_checks_run_beside_the_tests(self, backend: str, project: Path) -> None:
         job = Job(
             nodes=("test_code.py::test_answer",),

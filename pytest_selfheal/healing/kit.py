@@ -112,7 +112,12 @@ class Kit:
             stubs=tuple(stubs),
             modules=tuple(modules),
             tests=test_excerpts(nodeids, stubs, self.read),
-            data=data_excerpts(nodeids, self.read, self.files),
+            data=data_excerpts(
+                nodeids,
+                self.read,
+                self.files,
+                opened=list(dict.fromkeys(path for each in results for path in each.opened)),
+            ),
             provisional=tuple(shown),
             failures=tuple(
                 Failure(nodeid=each.nodeid, phase=each.phase, longrepr=each.longrepr)

@@ -98,6 +98,7 @@ def _result(
             longrepr=each.get("longrepr", "") if each else "",
             exception=each.get("exception", "") if each else "",
             entered=entered,
+            opened=tuple(path for seen in reports for path in seen.get("opened", ())),
             is_check=is_check,
         )
     return TestResult(nodeid=nodeid, outcome="passed", entered=entered, is_check=is_check)

@@ -27,6 +27,7 @@ from _pytest.assertion.rewrite import AssertionRewritingHook
 PLANTED = "selfheal_planted"
 CHECKS = "selfheal_checks"
 LONGREPR_CHARACTERS = 48 * 2**10
+MAX_OPENED = 40
 Emit = Callable[[dict[str, Any]], None]
 
 
@@ -42,6 +43,7 @@ def run(setup: dict[str, Any], job: dict[str, Any], result_fd: int, nonce: str) 
             data = data[os.write(result_fd, data) :]
 
     recorder = Recorder(setup, job, emit)
+    sys.addaudithook(recorder.audit)
     # That plugins are imported already is the warm-up's doing, and no news to the project.
     AssertionRewritingHook._warn_already_imported = lambda *_: None  # type: ignore[method-assign]
     Tracer(setup["root"], job["watch"], recorder.entered).install()
@@ -81,12 +83,20 @@ class Recorder:
         self._seed: int | None = job["shuffle_seed"]
         self._emit = emit
         self._entered: dict[str, None] = {}
+        self._opened: dict[str, None] = {}
         self._entered_at_collection: dict[str, dict[str, None]] = {}
         self._causes: list[tuple[BaseException, dict[str, None]]] = []
 
     def entered(self, key: str) -> None:
         """A watched function was entered."""
         self._entered.setdefault(key)
+
+    def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Note the project's data files that are opened; told by the interpreter."""
+        if event == "open" and len(self._opened) < MAX_OPENED and isinstance(arguments[0], str):
+            path = os.path.join(os.getcwd(), arguments[0])
+            if path.startswith(self._root + os.sep) and not path.endswith((".py", ".pyc")):
+                self._opened.setdefault(os.path.relpath(path, self._root))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
@@ -129,6 +139,7 @@ class Recorder:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         self._entered = {}
+        self._opened = {}
         self._emit({"kind": "start", "id": item.nodeid})
         return (yield)
 
@@ -154,6 +165,7 @@ class Recorder:
             "entered": list(self._entered),
         }
         if outcome == "failed":
+            record["opened"] = list(self._opened)
             text = report.longreprtext
             printed = "".join(
                 f"\n----- {title} -----\n{content.rstrip()}"
