@@ -1,0 +1,259 @@
+"""A model's service that fails, a user who interrupts, a run that is killed: nothing is lost.
+
+The runs hang on purpose, in a reply or in a verification, until they are ended here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.harness import (
+    Project,
+    containers_of,
+    eventually,
+    processes_of,
+    python,
+    require,
+)
+from tests.sandboxes import BACKENDS
+from tests.scripted_server import Answer, Fault, ScriptedServer
+
+FILES = {
+    "mod.py": """
+        # selfheal
+        def add(a: int, b: int) -> int:
+            ...
+
+
+        # selfheal
+        def sub(a: int, b: int) -> int:
+            ...
+    """,
+    "test_mod.py": """
+        import mod
+
+
+        def test_add():
+            assert mod.add(1, 2) == 3
+
+
+        def test_sub():
+            assert mod.sub(3, 2) == 1
+    """,
+}
+ADD, SUB = "mod.py::add", "mod.py::sub"
+GOOD_ADD = python("def add(a: int, b: int) -> int:\n    return a + b\n")
+GOOD_SUB = python("def sub(a: int, b: int) -> int:\n    return a - b\n")
+# It starts a process of its own, which must not outlive it either.
+HANGS = python(
+    """
+    import subprocess
+    import sys
+    import time
+
+    def add(a: int, b: int) -> int:
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        time.sleep(600)
+        return a + b
+    """
+)
+END_SECONDS = 20
+"""Generous: what is promised is a few seconds, on a machine that does nothing else."""
+
+
+def sandbox(backend: str) -> str:
+    require(backend)
+    return f"--selfheal-sandbox={backend}"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project", FILES)
+
+
+# --- the service -----------------------------------------------------------------------
+
+
+def test_a_model_that_the_service_does_not_know(project: Project) -> None:
+    fault = Fault(status=404, code="model_not_found", message="no such model: gpt-none")
+    with ScriptedServer({ADD: [fault], SUB: [fault]}) as server:
+        run = project.heal(
+            sandbox("landlock"), "--selfheal-model=gpt-none", "--selfheal-jobs=1", server=server
+        )
+    assert run.status == 1
+    assert run.changed == {}
+    assert run.statuses() == {ADD: "unhealed", SUB: "unhealed"}
+    assert "does not know the model 'gpt-none'" in run.stubs[ADD]["reason"]
+    assert "--selfheal-model" in run.output
+    assert "2 failed" in run.output
+    assert len(server.requests) == 1, "no other request can fare better"
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault(status=401, message="bad key"), "refused the key (401): check OPENAI_API_KEY"),
+        (Fault(status=500, message="on fire"), "answered with status 500"),
+        (Fault(body="<html>hello</html>", content_type="text/html"), "HTML"),
+        (Fault(body='{"choices": ['), "JSON"),
+        (Fault(drop=True), "cannot be reached"),
+        (Fault(status=400, message="Target: mod.py::add\nTraceback"), "status 400"),
+    ],
+    ids=["401", "500", "html", "broken-json", "dropped", "400-with-odd-words"],
+)
+def test_a_service_that_fails_for_one_stub_ends_in_order(
+    project: Project, fault: Fault, said: str
+) -> None:
+    """The other stub is healed, unless nothing can be asked for any more."""
+    is_fatal = fault.status == 401
+    with ScriptedServer({ADD: [fault], SUB: [GOOD_SUB]}) as server:
+        run = project.heal(sandbox("landlock"), "--selfheal-api=chat", server=server)
+    assert run.status == 1
+    assert run.statuses()[ADD] == "unhealed"
+    assert said in run.stubs[ADD]["reason"]
+    assert said in run.output
+    if not is_fatal:
+        assert run.statuses()[SUB] == "healed"
+        assert "return a - b" in run.text("mod.py")
+
+
+def test_a_service_that_recovers_is_asked_again(project: Project) -> None:
+    first: list[Answer] = [Fault(status=503), Fault(drop=True)]
+    with ScriptedServer({ADD: [*first, GOOD_ADD], SUB: [GOOD_SUB]}) as server:
+        run = project.heal(sandbox("landlock"), server=server)
+    assert run.status == 0, run.output
+    assert run.report is not None
+    assert run.report["model"]["requests"] == 2, "the SDK's retries are no requests of ours"
+
+
+# --- being ended -----------------------------------------------------------------------
+
+
+def _script(where: str) -> ScriptedServer:
+    hanging: Answer = HANGS if where == "verification" else Fault(hang_seconds=600)
+    return ScriptedServer({ADD: [hanging], SUB: [GOOD_SUB]})
+
+
+class Hanging:
+    """A run that hangs, and what it has started."""
+
+    def __init__(
+        self, project: Project, process: subprocess.Popen[bytes], server: ScriptedServer
+    ) -> None:
+        self.project = project
+        self.process = process
+        self._server = server
+
+    def wait_until_it_hangs(self, where: str) -> None:
+        """Return once the run is in the middle of the reply or of the verification."""
+        assert eventually(60, lambda: any(ADD in r.targets for r in self._server.requests))
+        if where == "verification":
+            assert eventually(60, self._has_sleeper), "the candidate never ran"
+
+    def _has_sleeper(self) -> bool:
+        """Whether the candidate's own child is at work."""
+        return any("time.sleep(600)" in each for each in processes_of(self.project).values())
+
+    def leftovers(self) -> list[str]:
+        """Processes and containers that are there although the run has ended."""
+        return [*containers_of(self.process.pid), *processes_of(self.project).values()]
+
+    def clear(self) -> None:
+        """End what should not be there any more, so that a red test leaves nothing either."""
+        for pid in processes_of(self.project):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for container in containers_of(self.process.pid):
+            command = ["docker", "rm", "-f", container.partition(" ")[0]]
+            subprocess.run(command, capture_output=True, check=False)
+
+
+@contextmanager
+def hanging_run(project: Project, where: str, backend: str) -> Iterator[Hanging]:
+    chosen = sandbox(backend)
+    with _script(where) as server, project.started(chosen, server=server) as process:
+        hanging = Hanging(project, process, server)
+        try:
+            hanging.wait_until_it_hangs(where)
+            yield hanging
+        finally:
+            process.kill()
+            process.wait()
+            hanging.clear()
+
+
+def end(hanging: Hanging, how: Callable[[], None]) -> tuple[int, str]:
+    """End the run, and give its status and output; fails where it does not end soon."""
+    how()
+    try:
+        output, _ = hanging.process.communicate(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"it went on for {END_SECONDS} s")
+    return hanging.process.returncode, output.decode()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("where", ["verification", "reply"])
+def test_an_interrupted_run_leaves_nothing(project: Project, where: str, backend: str) -> None:
+    before = project.files()
+    with hanging_run(project, where, backend) as hanging:
+        # Ctrl-C in a terminal goes to all of the foreground's processes.
+        status, output = end(hanging, lambda: os.killpg(hanging.process.pid, signal.SIGINT))
+        assert eventually(5, lambda: not hanging.leftovers()), hanging.leftovers()
+    run = project.outcome(status, output.encode(), before)
+    assert status == 2, output
+    assert "interrupted: nothing was written" in output
+    assert run.changed == {}
+    assert list(project.temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_a_killed_run_leaves_no_process(project: Project, name: str, backend: str) -> None:
+    before = project.files()
+    with hanging_run(project, "verification", backend) as hanging:
+        status, _ = end(hanging, lambda: hanging.process.send_signal(getattr(signal, name)))
+        assert eventually(END_SECONDS, lambda: not hanging.leftovers()), hanging.leftovers()
+    assert status == -getattr(signal, name)
+    assert project.files() == before
+
+
+def test_what_a_killed_run_left_is_cleared_by_the_next(project: Project) -> None:
+    with hanging_run(project, "verification", "landlock") as hanging:
+        end(hanging, hanging.process.kill)
+        assert eventually(END_SECONDS, lambda: not hanging.leftovers())
+    with ScriptedServer({ADD: [GOOD_ADD], SUB: [GOOD_SUB]}) as server:
+        run = project.heal(sandbox("landlock"), server=server)
+    assert run.status == 0, run.output
+    assert list(project.temporary.iterdir()) == []
+
+
+def test_tests_that_are_interrupted_are_not_healed(tmp_path: Path) -> None:
+    """Ctrl-C during the user's own tests: pytest's status, and nobody is asked."""
+    project = Project(
+        tmp_path / "project",
+        {
+            **FILES,
+            "test_zz.py": """
+                import os
+                import signal
+
+
+                def test_interrupts():
+                    os.kill(os.getpid(), signal.SIGINT)
+            """,
+        },
+    )
+    with ScriptedServer({ADD: [GOOD_ADD], SUB: [GOOD_SUB]}) as server:
+        run = project.heal(sandbox("landlock"), server=server)
+    assert run.status == 2, run.output
+    assert server.requests == []
+    assert run.changed == {}
