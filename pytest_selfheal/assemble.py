@@ -40,6 +40,7 @@ def workspace_of(config: pytest.Config, settings: Settings, sys_path: Sequence[s
         plugin_args=tuple(_plugin_arguments(config, blocking_only=True)),
         sys_path=tuple(sys_path),
         environment=base_environment(os.environ, settings.env, "/tmp"),  # noqa: S108 - the sandbox's
+        has_cache=not config.pluginmanager.is_blocked("cacheprovider"),
         warm=third_party_modules(sys.modules, root),
     )
 
@@ -131,7 +132,7 @@ def start_model(config: pytest.Config, settings: Settings, on_wait: Any) -> Mode
 
 def warm_up(model: Model | None) -> None:
     """Import what the first request and the first edit need."""
-    for name in ("pytest_selfheal.healing.run", "pytest_selfheal.source.edit"):
+    for name in ("pytest_selfheal.healing.run", "pytest_selfheal.source.edit", "filelock"):
         importlib.import_module(name)
     inner: Any = model
     while inner is not None:

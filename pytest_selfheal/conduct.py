@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_selfheal.healing.session import SessionRecord
-    from pytest_selfheal.intercept import Preparation
+    from pytest_selfheal.preparation import Preparation
     from pytest_selfheal.settings import Settings
 
 
@@ -63,7 +63,7 @@ class Conduct:
         if self._reporter is not None:
             self._reporter.ensure_newline()
         interrupted = False
-        usage, backend, verifications = ModelUsage(name=self._settings.model), None, 0
+        backend, verifications = None, 0
         try:
             self._preparation.wait()
             if self._preparation.found.stubs:
@@ -77,8 +77,7 @@ class Conduct:
             self._notes.append(f"internal error, nothing was written: {_named(error)}")
             if self._config.option.verbose > 0:
                 self._config.notify_exception(_info_of(error), self._config.option)
-        if self._preparation.model is not None:
-            usage = self._preparation.model.usage()
+        usage = self._preparation.model.usage()
         if self._preparation.pool is not None:
             backend = self._preparation.pool.backend
             verifications = self._preparation.pool.verifications
@@ -133,7 +132,6 @@ class Conduct:
 
     def _kit(self, found: FoundStubs, progress: Progress) -> Kit:
         assert self._preparation.pool is not None
-        assert self._preparation.model is not None
         root = self._preparation.workspace.root
         stubs: dict[str, Stub] = {}
         sources: dict[str, bytes] = {}
@@ -171,8 +169,9 @@ class Conduct:
             self._settings.patch.unlink(missing_ok=True)
         if not heal.confirmed:
             return
-        for healed in heal.healed():
-            self._diffs[healed.key] = unified_diff(healed.edit)
+        if self._wants_diffs:
+            for healed in heal.healed():
+                self._diffs[healed.key] = unified_diff(healed.edit)
         edits = heal.kit.edits(heal.confirmed)
         if self._settings.mode == "propose":
             write_patch(edits, self._settings.patch, heal.kit.root)
@@ -185,6 +184,12 @@ class Conduct:
             for key in heal.confirmed:
                 self._skipped[key] = str(error)
             heal.confirmed = {}
+
+    @property
+    def _wants_diffs(self) -> bool:
+        """Whether anybody is shown each stub's own diff: making them costs a parse each."""
+        shown = self._settings.reports or self._config.get_verbosity() > 0
+        return bool(shown or self._config.hook.pytest_selfheal_healed.get_hookimpls())
 
     def _review(self, heal: Heal) -> None:
         from pytest_selfheal.report.review import ask_for_each

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from pytest_selfheal.errors import SelfHealError, UsageError
-from pytest_selfheal.records import Failure, FoundStubs, HealReport, ModelUsage, StubReport
+from pytest_selfheal.records import Failure, HealReport, ModelUsage, StubReport
 
 if TYPE_CHECKING:
     import pytest
 
     from pytest_selfheal.healing.session import SessionRecord
-    from pytest_selfheal.protocols import Model
-    from pytest_selfheal.sandbox.pool import Pool
+    from pytest_selfheal.preparation import Preparation
     from pytest_selfheal.settings import Settings
 
 hookimpl = pluggy.HookimplMarker("pytest")
@@ -193,9 +192,14 @@ class Interceptor:
             self._preparation = None
 
     def _heal(self, exitstatus: int) -> HealReport:
-        from pytest_selfheal.conduct import Conduct
+        from pytest_selfheal.preparation import Preparation
 
         self._preparation = Preparation(self._config, self._settings, self._sys_path)
+        with contextlib.suppress(Exception):  # raised again where it is reported
+            self._preparation.wait()
+        # Imported only now: the first sandbox is started meanwhile.
+        from pytest_selfheal.conduct import Conduct
+
         conduct = Conduct(
             self._config, self._settings, self._record(), self._preparation, self._started
         )
@@ -261,69 +265,3 @@ class Interceptor:
                 reporter = self._config.pluginmanager.get_plugin("terminalreporter")
                 if reporter is not None:
                     reporter.write_line(f"selfheal: {error}", red=True)
-
-
-class Preparation:
-    """What a heal needs, made in the background: stubs, sandboxes, the model and its SDK."""
-
-    def __init__(self, config: pytest.Config, settings: Settings, sys_path: list[str]) -> None:
-        self.found = FoundStubs()
-        self.pool: Pool | None = None
-        self.model: Model | None = None
-        self.error: Exception | None = None
-        self.on_wait: Any = None
-        self._config = config
-        self._settings = settings
-        self._closed = False
-        self._lock = threading.Lock()
-        # The import state of this moment is what sandboxes are warmed with.
-        from pytest_selfheal.assemble import workspace_of
-
-        self.workspace = workspace_of(config, settings, sys_path)
-        self._thread = threading.Thread(target=self._run, name="selfheal-prepare", daemon=True)
-        self._thread.start()
-
-    def wait(self) -> None:
-        """Wait until all is ready.
-
-        Raises:
-            SelfHealError: What is needed cannot be had.
-        """
-        self._thread.join()
-        if self.error is not None:
-            raise self.error
-
-    def close(self) -> None:
-        """End what was started."""
-        with self._lock:
-            self._closed = True
-            pool, model, self.pool, self.model = self.pool, self.model, None, None
-        if pool is not None:
-            pool.close()
-        if model is not None:
-            with contextlib.suppress(Exception):  # at the end nothing depends on it
-                model.close()
-
-    def _run(self) -> None:
-        from pytest_selfheal.assemble import start_model, start_pool, warm_up
-        from pytest_selfheal.source.find import find_in_project
-
-        try:
-            self.found = find_in_project(self.workspace.root)
-            if not self.found.stubs:
-                return
-            pool = start_pool(self._config, self._settings, self.workspace)
-            with self._lock:
-                if self._closed:
-                    pool.close()
-                    return
-                self.pool = pool
-            pool.prepare(1)
-            self.model = start_model(self._config, self._settings, self._waiting)
-            warm_up(self.model)
-        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
-            self.error = error
-
-    def _waiting(self, seconds: float, reason: str) -> None:
-        if self.on_wait is not None:
-            self.on_wait(seconds, reason)

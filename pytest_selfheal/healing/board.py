@@ -116,13 +116,16 @@ class Board:
     def open_keys(self, state: TestState) -> frozenset[str]:
         """The stubs that a test waits for: those it entered that have no code yet.
 
-        A living function is only waited for where no stub is.
+        Living functions are only waited for where no stub is, and of several those that
+        green tests speak against most.
         """
         waiting = [
             key for key in state.result.entered if key in self.stubs and key not in self.pieces
         ]
         stubs = frozenset(key for key in waiting if not self.stubs[key].is_living)
-        return stubs or frozenset(waiting)
+        return stubs or (
+            self._suspects(frozenset(waiting)) if len(waiting) > 1 else frozenset(waiting)
+        )
 
     def pending(self) -> dict[str, frozenset[str]]:
         """The red tests that can still turn green, and the stubs that each waits for."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from pytest_selfheal.errors import Refused
+from pytest_selfheal.errors import ModelUnavailable, Refused
 from pytest_selfheal.healing.board import Group, key_of
 from pytest_selfheal.model.prompt import render
 from pytest_selfheal.protocols import Model
@@ -52,6 +52,13 @@ class Relay(Protocol):
         """Tell of an attempt."""
 
 
+@dataclass(slots=True)
+class Halt:
+    """Why no further request is sent in this run, once there is a reason."""
+
+    reason: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
     """The tools of a run."""
@@ -67,6 +74,8 @@ class Kit:
     """The files that hold stubs, as they were read."""
     files: Collection[str]
     """All files of the project that a prompt may quote."""
+    halt: Halt = field(default_factory=Halt)
+    _overlays: dict[frozenset[tuple[str, Piece]], dict[str, bytes]] = field(default_factory=dict)
     _lines: dict[tuple[str, bytes], dict[str, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,13 +89,20 @@ class Kit:
         """Ask the model for a group's code.
 
         Raises:
-            ModelUnavailable: It gave no reply.
+            ModelUnavailable: It gave no reply, or an earlier request showed that none can.
         """
+        if self.halt.reason:
+            raise ModelUnavailable(self.halt.reason)
         stubs = [self.stubs[key] for key in group.keys]
         targets = list(dict.fromkeys(stub.target for stub in stubs))
         prompt = render(self.question(stubs, results, provisional, attempts))
         prompt = self.relay.change_prompt(prompt, targets)
-        return self.model.ask(prompt, targets=targets, attempt=len(attempts) + 1)
+        try:
+            return self.model.ask(prompt, targets=targets, attempt=len(attempts) + 1)
+        except ModelUnavailable as error:
+            if error.fatal:
+                self.halt.reason = str(error)
+            raise
 
     def question(
         self,
@@ -122,6 +138,7 @@ class Kit:
             failures=tuple(
                 Failure(nodeid=each.nodeid, phase=each.phase, longrepr=each.longrepr)
                 for each in results
+                if each.outcome != "passed"
             ),
             attempts=tuple(attempts),
         )
@@ -147,11 +164,15 @@ class Kit:
             Unusable: The pieces do not go together.
             EditConflict: A file cannot take them.
         """
+        known = self._overlays.get(frozenset(pieces.items()))
+        if known is not None:
+            return dict(known)
         overlay = {}
         for path in dict.fromkeys(piece.stub.path for piece in pieces.values()):
             here = [piece for piece in pieces.values() if piece.stub.path == path]
             overlay[path] = rewrite(self.sources[path], here, keep_marker=self.settings.keep_marker)
-        return overlay
+        self._overlays[frozenset(pieces.items())] = overlay
+        return dict(overlay)
 
     def edits(self, pieces: Mapping[str, Piece]) -> list[Edit]:
         """The same as edits, each with the bytes that it was made from."""

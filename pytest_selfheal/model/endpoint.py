@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from threading import Thread
 from urllib.parse import SplitResult, urlsplit
 
@@ -55,7 +56,7 @@ def endpoint_problem(base_url: str | None, timeout_seconds: float = 3.0) -> str 
     url = effective_base_url(base_url)
     malformed = _form_problem(url)
     if malformed:
-        return f"{shown(url)!r} is no URL of a model's endpoint ({malformed}): {_advice(base_url)}"
+        return f"{shown(url)!r} is no URL of a model's endpoint ({malformed}): {advice(base_url)}"
     parts = urlsplit(url)
     if _goes_through_proxy(parts):
         return None
@@ -64,13 +65,15 @@ def endpoint_problem(base_url: str | None, timeout_seconds: float = 3.0) -> str 
     )
     if reason is None:
         return None
-    return f"the model's endpoint {shown(url)!r} does not answer ({reason}): {_advice(base_url)}"
+    return f"the model's endpoint {shown(url)!r} does not answer ({reason}): {advice(base_url)}"
 
 
-def _advice(base_url: str | None) -> str:
-    if base_url or not os.environ.get("OPENAI_BASE_URL"):
-        return "check --selfheal-base-url"
-    return "check OPENAI_BASE_URL, or give --selfheal-base-url"
+def advice(base_url: str | None) -> str:
+    """What to look at when an endpoint does not work: the option, or the variable."""
+    variable = os.environ.get("OPENAI_BASE_URL", "").strip()
+    if variable and base_url in (None, variable):
+        return "check OPENAI_BASE_URL, or give --selfheal-base-url"
+    return "check --selfheal-base-url"
 
 
 def _host(url: str) -> str:
@@ -101,6 +104,9 @@ def _form_problem(url: str) -> str | None:
 
 
 def _goes_through_proxy(parts: SplitResult) -> bool:
+    named = any(name.lower().endswith("_proxy") and os.environ[name] for name in os.environ)
+    if not named and sys.platform not in ("win32", "darwin"):  # elsewhere nothing else has them
+        return False
     from urllib.request import getproxies, proxy_bypass
 
     proxies = getproxies()

@@ -16,7 +16,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from pytest_selfheal.errors import ModelUnavailable
-from pytest_selfheal.model.endpoint import effective_base_url, is_openai, key_problem, shown
+from pytest_selfheal.model.endpoint import (
+    advice,
+    effective_base_url,
+    is_openai,
+    key_problem,
+    shown,
+)
 from pytest_selfheal.model.fold import encodable, one_line
 from pytest_selfheal.model.redact import redact
 from pytest_selfheal.model.reply import read_reply
@@ -230,9 +236,7 @@ class OpenAIModel:
         self._fail(f"answered with status {status}{words}: {advice}")
 
     def _advice(self) -> str:
-        if self._option is None and not is_openai(None):
-            return "check OPENAI_BASE_URL, or give --selfheal-base-url"
-        return "check --selfheal-base-url"
+        return advice(self._option)
 
     def _fail(self, what: str, *, fatal: bool = False) -> NoReturn:
         line = one_line(redact(f"the model's endpoint {shown(self._option)!r} {what}"), 500)

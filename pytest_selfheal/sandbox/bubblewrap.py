@@ -20,7 +20,7 @@ from pytest_selfheal.errors import SandboxFailed, SandboxUnavailable
 from pytest_selfheal.records import Limits
 from pytest_selfheal.sandbox.cgroups import ControlGroup, make_group, remove_leftover_groups
 from pytest_selfheal.sandbox.choose import bubblewrap_problem
-from pytest_selfheal.sandbox.leftovers import make_folder, remove_leftovers
+from pytest_selfheal.sandbox.leftovers import Premises
 from pytest_selfheal.sandbox.names import ETC_FILES, NOBODY
 from pytest_selfheal.sandbox.parked import BOOTSTRAP, ParkedSandbox
 from pytest_selfheal.sandbox.pipes import PipeChannel
@@ -49,13 +49,13 @@ class BubblewrapLauncher:
         self._limits = limits
         self._numbers = itertools.count(1)
         self._extras = ["--disable-userns"] if _knows("--disable-userns") else []
-        remove_leftovers()
+        self._premises = Premises()
         remove_leftover_groups()
         self._files = snapshot(workspace.root, limits.disk_bytes // 2)
 
     def launch(self) -> ParkedSandbox:
         """Start a Python in its namespaces and park it."""
-        folder = make_folder()
+        folder = self._premises.make_room()
         group = make_group(
             f"pytest-selfheal-{os.getpid()}-{next(self._numbers)}-{id(self)}", self._limits
         )
@@ -76,7 +76,8 @@ class BubblewrapLauncher:
         )
 
     def close(self) -> None:
-        """Nothing is shared between the sandboxes."""
+        """Clear away what is left of the sandboxes."""
+        self._premises.close()
 
     def _start(self, folder: Path, group: ControlGroup | None) -> subprocess.Popen[bytes]:
         command = [*self._arguments(folder), "--", sys.executable, "-u", "-c", BOOTSTRAP]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib.util
 import os
 import shutil
@@ -126,6 +125,8 @@ def landlock_problem() -> str | None:
 
 def landlock_abi() -> int:
     """The kernel's Landlock version, -1 where it has none or denies it."""
+    import ctypes  # not by every run with --selfheal: most have a daemon
+
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None, use_errno=True)
         return int(libc.syscall(_LANDLOCK_CREATE_RULESET, None, 0, 1))

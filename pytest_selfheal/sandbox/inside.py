@@ -9,9 +9,13 @@ what that process said together with what it can see of it from outside.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import hashlib
 import importlib
+import importlib.metadata
 import importlib.util
+import inspect
 import io
 import json
 import os
@@ -29,6 +33,7 @@ from typing import Any
 
 MAX_RESULT_BYTES = 32 * 2**20
 TAIL_BYTES = 16 * 2**10
+PR_SET_PDEATHSIG = 1
 
 
 class Channel:
@@ -105,6 +110,7 @@ def warm_up(setup: dict[str, Any]) -> types.ModuleType:
     if setup["sys_path"] is not None:
         sys.path[:] = setup["sys_path"]
     sys.argv[:] = ["pytest"]
+    gc.disable()  # all that is loaded now stays
     tests = types.ModuleType("selfheal_inside_tests")
     sys.modules[tests.__name__] = tests
     exec(compile(setup["tests_source"], "<selfheal>", "exec"), tests.__dict__)  # noqa: S102
@@ -112,6 +118,7 @@ def warm_up(setup: dict[str, Any]) -> types.ModuleType:
     if setup["own_package"] and importlib.util.find_spec("pytest_selfheal") is None:
         provide_own_package(setup["own_package"])
         setup["args"] += ["-p", "pytest_selfheal.plugin"]
+    remember_metadata()
     # First the session: what pytest rewrites for its asserts must be imported by it.
     run_empty_session(pytest, setup["plugin_args"])
     with warnings.catch_warnings():
@@ -119,7 +126,35 @@ def warm_up(setup: dict[str, Any]) -> types.ModuleType:
         for name in setup["warm"]:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+    remember_source_files(tests.__name__)
+    gc.freeze()
+    gc.enable()
     return tests
+
+
+def remember_metadata() -> None:
+    """Read each package's metadata once: every session of pytest asks for all of it."""
+    plain = importlib.metadata.PathDistribution.read_text
+    texts: dict[tuple[str, str], str | None] = {}
+
+    def read_text(self: Any, filename: Any) -> str | None:
+        key = str(self._path), str(filename)
+        if key not in texts:
+            texts[key] = plain(self, filename)
+        return texts[key]
+
+    importlib.metadata.PathDistribution.read_text = read_text  # type: ignore[method-assign]
+
+
+def remember_source_files(tests_module: str) -> None:
+    """Spare `inspect` from resolving every module's path for the first traceback."""
+    known = getattr(inspect, "_filesbymodname", {})
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str):
+            known[name] = file
+            inspect.modulesbyfile[file] = name
+    inspect.modulesbyfile["<selfheal>"] = tests_module
 
 
 def provide_own_package(sources: dict[str, str]) -> None:
@@ -141,7 +176,8 @@ def run_empty_session(pytest: Any, plugin_args: list[str]) -> None:
         contextlib.redirect_stderr(null),
         contextlib.suppress(Exception, SystemExit),
     ):
-        arguments = ["-c", os.devnull, "--rootdir", empty, "-p", "no:cacheprovider"]
+        arguments = ["-c", os.devnull, "--rootdir", empty, "--confcutdir", empty]
+        arguments += ["-p", "no:cacheprovider", "--no-header", "--no-summary"]
         pytest.main([*plugin_args, *arguments, empty])
 
 
@@ -217,6 +253,9 @@ def digest(path: str) -> str | None:
 def confine(limits: dict[str, Any], output_fd: int) -> None:
     """Make the forked process one that cannot flood or outlive its sandbox."""
     os.setsid()
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))  # it dies with its supervisor
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(output_fd, 1)

@@ -55,10 +55,13 @@ def arguments(setup: dict[str, Any], job: dict[str, Any]) -> list[str]:
     """The command line: the project's own options, then what a verdict needs."""
     files = dict.fromkeys(node.partition("::")[0] for node in job["nodes"])
     given = [*setup["args"], "--rootdir", setup["root"]]
+    # Nobody reads what it prints; the header alone goes through every package's metadata.
+    given += ["--no-header", "--no-summary"]
     given += ["--tb=short", "--color=no", "--maxfail=0", "-o", "verbosity_assertions=2"]
     given += ["--continue-on-collection-errors"]
     temporary = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - the sandbox's own
-    given += ["-o", f"cache_dir={os.path.join(temporary, 'pytest-cache')}"]
+    if setup["has_cache"]:
+        given += ["-o", f"cache_dir={os.path.join(temporary, 'pytest-cache')}"]
     # pytest's own choice has the user's name in it, and must belong to that user.
     given += [f"--basetemp={os.path.join(temporary, 'pytest')}"]
     version = tuple(int(part) for part in pytest.__version__.split(".")[:2])

@@ -20,7 +20,7 @@ import sandlock
 
 from pytest_selfheal.errors import SandboxFailed, SandboxUnavailable
 from pytest_selfheal.records import Limits
-from pytest_selfheal.sandbox.leftovers import make_folder, remove_leftovers
+from pytest_selfheal.sandbox.leftovers import Premises
 from pytest_selfheal.sandbox.names import NOBODY
 from pytest_selfheal.sandbox.parked import BOOTSTRAP, ParkedSandbox
 from pytest_selfheal.sandbox.pipes import PipeChannel
@@ -53,11 +53,11 @@ class LandlockLauncher:
         self._hidden = [
             path for path in self._hidden if not _holds(path, (sys.prefix, sys.base_prefix))
         ]
-        remove_leftovers()
+        self._premises = Premises()
 
     def launch(self) -> ParkedSandbox:
         """Start a confined Python and park it."""
-        folder = make_folder()
+        folder = self._premises.make_room()
         try:
             temporary = folder / "tmp"
             temporary.mkdir()
@@ -76,7 +76,8 @@ class LandlockLauncher:
         )
 
     def close(self) -> None:
-        """Nothing is shared between the sandboxes."""
+        """Clear away what is left of the sandboxes."""
+        self._premises.close()
 
     def _processor_limits(self) -> dict[str, Any]:
         """Whole processors by pinning, a part of one by stopping the process at times."""

@@ -90,6 +90,7 @@ class ParkedSandbox:
             "args": list(workspace.pytest_args),
             "plugin_args": list(workspace.plugin_args),
             "sys_path": list(workspace.sys_path) if sys_path else None,
+            "has_cache": workspace.has_cache,
             "warm": list(workspace.warm),
             "variables": [*workspace.environment, *_IMAGE_VARIABLES],
             "limits": dataclasses.asdict(limits) | {"data_bytes": data_limit_bytes},

@@ -55,6 +55,8 @@ class Workspace:
     sys_path: tuple[str, ...] = ()
     environment: Mapping[str, str]
     """Every variable of the sandbox."""
+    has_cache: bool = True
+    """pytest's own cache plugin is in use, so that its folder must be moved."""
     warm: tuple[str, ...] = ()
     """Modules outside the project, imported while a sandbox is parked."""
 
@@ -137,7 +139,8 @@ def base_environment(
 
 def third_party_modules(modules: Mapping[str, ModuleType], root: Path) -> tuple[str, ...]:
     """Names of imported modules that come from installed packages, in import order."""
-    ours = ("pytest_selfheal", "_pytest", "pytest", "pluggy", "openai", "docker", "sandlock")
+    ours = {"pytest_selfheal", "_pytest", "pytest", "pluggy", "openai", "docker", "sandlock"}
+    ours |= {"libcst", "filelock", "pyrate_limiter"}
     names = []
     for name, module in list(modules.items()):
         file = getattr(module, "__file__", None)

@@ -1,0 +1,1 @@
+"""What pytest-selfheal costs, as ratios. Run `python -m benchmarks` from the repository's root."""

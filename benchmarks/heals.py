@@ -1,0 +1,139 @@
+"""Whole heals, from the start of pytest to its end, with a model that takes its time."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.measuring import Figure, interleaved, medians
+from benchmarks.projects import LATENCY_SECONDS, HealRun, heal, plain_pytest
+from benchmarks.tasks import TASKS
+from tests.scripted_server import tokens
+
+JOBS = 8
+TOKENS_PER_SECOND = 80.0
+ONE = TASKS[:1]
+
+
+def one_stub(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]:
+    """One stub, right at once and wrong first, in units of one plain run of its tests."""
+    sides: dict[str, Callable[[], float]] = {
+        "plain": lambda: plain_pytest(folder, ONE).seconds,
+    }
+    for name in sandboxes:
+        sides[f"{name} right"] = _healing(folder, name, wrong_first=False)
+        sides[f"{name} wrong"] = _healing(folder, name, wrong_first=True)
+    measured = list(interleaved(sides, rounds))
+    figures = []
+    for name in sandboxes:
+        right, wrong = f"{name} right", f"{name} wrong"
+        figures += [
+            Figure(
+                name=f"one stub, {name}: (wall - latency) / plain pytest",
+                values=tuple((each[right] - LATENCY_SECONDS) / each["plain"] for each in measured),
+                floor="4",
+                target=6.0,
+                detail=medians(measured, right, "plain"),
+            ),
+            Figure(
+                name=f"a wrong reply adds, {name}: (more - latency) / plain",
+                values=tuple(
+                    (each[wrong] - each[right] - LATENCY_SECONDS) / each["plain"]
+                    for each in measured
+                ),
+                floor="0.2",
+                target=0.8,
+                detail=medians(measured, wrong, right),
+            ),
+        ]
+    return figures
+
+
+def _healing(folder: Path, sandbox: str, *, wrong_first: bool) -> Callable[[], float]:
+    return lambda: heal(folder, ONE, sandbox, wrong_first=wrong_first).run.seconds
+
+
+def many_stubs(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]:
+    """Twenty stubs that share nothing, against what the model's latency alone would take."""
+    waves = -(-len(TASKS) // JOBS)
+    written = sum(tokens(task.right_reply()) for task in TASKS) / TOKENS_PER_SECOND
+    variants: dict[str, tuple[float, dict[str, float], Mapping[str, object]]] = {
+        "fixed latency": (waves * LATENCY_SECONDS, {"landlock": 2.5, "docker": 4.0}, {}),
+        f"{TOKENS_PER_SECOND:g} tokens/s": (
+            (len(TASKS) * LATENCY_SECONDS + written) / JOBS,
+            {"landlock": 2.0, "docker": 3.0},
+            {"tokens_per_second": TOKENS_PER_SECOND},
+        ),
+        "wrong first": (
+            2 * waves * LATENCY_SECONDS,
+            {"landlock": 1.8, "docker": 3.5},
+            {"wrong_first": True},
+        ),
+    }
+    sides: dict[str, Callable[[], float]] = {
+        f"{name} {variant}": _healing_all(folder, name, options)
+        for name in sandboxes
+        for variant, (_, _, options) in variants.items()
+    }
+    # How long one plain run takes in the same rounds tells how busy the machine was.
+    sides["plain"] = lambda: plain_pytest(folder, ONE).seconds
+    measured = list(interleaved(sides, rounds, warm_up=False))
+    return [
+        Figure(
+            name=f"{len(TASKS)} stubs, {JOBS} jobs, {variant}, {name}: wall / {bound:.1f} s",
+            values=tuple(each[f"{name} {variant}"] / bound for each in measured),
+            floor="1.8" if variant == "fixed latency" else "",
+            target=targets.get(name),
+            detail=medians(measured, f"{name} {variant}", "plain"),
+        )
+        for name in sandboxes
+        for variant, (bound, targets, _) in variants.items()
+    ]
+
+
+def _healing_all(folder: Path, sandbox: str, options: Mapping[str, object]) -> Callable[[], float]:
+    return lambda: heal(folder, TASKS, sandbox, jobs=JOBS, **options).run.seconds  # type: ignore[arg-type]
+
+
+def prompts(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]:
+    """How much is sent: characters of a first request and of a retry, requests for a stub."""
+    del rounds  # the same text every time
+    healed = heal(folder, ONE, sandboxes[-1], wrong_first=True, latency_seconds=0.0)
+    first, retry = (len(request.prompt) for request in healed.requests)
+    right = heal(folder, ONE, sandboxes[-1], latency_seconds=0.0)
+    many = heal(folder, TASKS, sandboxes[-1], latency_seconds=0.0)
+    return [
+        Figure(
+            name="prompt of one small function, right at once",
+            values=(float(first),),
+            unit="characters",
+            floor="507",
+            target=2500,
+        ),
+        Figure(
+            name="prompt of its retry / the first one's",
+            values=(retry / first,),
+            target=2.5,
+            detail=f"retry {retry} characters",
+        ),
+        Figure(
+            name=f"prompts of {len(TASKS)} small functions, median",
+            values=_lengths(many),
+            unit="characters",
+            floor="507",
+            target=2500,
+            detail=f"mean {statistics.fmean(_lengths(many)):.0f}",
+        ),
+        Figure(
+            name="requests for a stub, right at once",
+            values=(float(len(right.requests)),),
+            unit="requests",
+            floor="1",
+            target=1,
+        ),
+    ]
+
+
+def _lengths(healed: HealRun) -> tuple[float, ...]:
+    return tuple(float(len(request.prompt)) for request in healed.requests)
