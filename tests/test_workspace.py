@@ -49,6 +49,12 @@ class TestSnapshot:
         with tarfile.open(fileobj=io.BytesIO(snapshot(tmp_path, 2**20))) as archive:
             assert archive.getmember("link.py").issym()
 
+    def test_hard_links_are_files_of_their_own(self, tmp_path: Path) -> None:
+        make(tmp_path, "a.py")
+        (tmp_path / "b.py").hardlink_to(tmp_path / "a.py")
+        with tarfile.open(fileobj=io.BytesIO(snapshot(tmp_path, 2**20))) as archive:
+            assert all(archive.getmember(name).isreg() for name in ("a.py", "b.py"))
+
     def test_too_large_says_what_to_do(self, tmp_path: Path) -> None:
         (tmp_path / "big").write_bytes(b"x" * 2**20)
         with pytest.raises(SandboxFailed, match="raise selfheal_disk"):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from pytest_selfheal.errors import SandboxFailed
 
@@ -181,13 +182,15 @@ def snapshot(root: Path, limit_bytes: int) -> bytes:
     buffer = io.BytesIO()
     hidden = set(left_out(root))
     total = 0
+    archive: Any  # its record of links has no type
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in _walk(root, hidden):
             try:
+                archive.inodes.clear()  # a second link to a file is a file of its own in there
                 info = archive.gettarinfo(path, arcname=str(path.relative_to(root)))
                 if not (info.isfile() or info.isdir() or info.issym()):
                     continue  # sockets, pipes and devices have no place in a copy
-                if info.islnk() or info.size > MAX_FILE_BYTES:
+                if info.size > MAX_FILE_BYTES:
                     continue
                 info.uid = info.gid = 0
                 info.mode |= 0o600 if info.isfile() else 0o700
