@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SCRATCH := .demo
+# Processes that share the tests; `make test WORKERS=0` runs them in one, in order.
+WORKERS ?= auto
 
 .PHONY: demo test lint bench picture clean
 
@@ -31,7 +33,7 @@ demo: $(VENV)/installed
 	@cd $(SCRATCH) && ../$(BIN)/python -m pytest -q -p no:selfheal
 
 test: $(VENV)/installed
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
