@@ -180,6 +180,7 @@ class Project:
             stderr=subprocess.STDOUT,
             timeout=TIMEOUT_SECONDS,
             check=False,
+            preexec_fn=_heed_interrupts,
         )
         return self.outcome(done.returncode, done.stdout, before, time.monotonic() - start)
 
@@ -222,8 +223,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            # A shell gives its background jobs an ignored SIGINT, which would be inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=_heed_interrupts,
         )
         try:
             yield process
@@ -347,3 +347,8 @@ __all__ = [
     "python",
     "require",
 ]
+
+
+def _heed_interrupts() -> None:
+    """A shell gives its background jobs an ignored SIGINT, which would be inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -74,9 +74,8 @@ class DockerLauncher:
             self._workspace,
             self._limits,
             files=self._project_files(),
-            sys_path=self._is_host,
+            has_hosts_python=self._is_host,
             root=self._root,
-            bring_own_package=not self._is_host,
         )
 
     def close(self) -> None:

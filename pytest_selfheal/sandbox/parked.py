@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.resources
+import json
 import time
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -54,9 +55,8 @@ class ParkedSandbox:
         limits: Limits,
         *,
         files: bytes | None,
-        sys_path: bool = True,
+        has_hosts_python: bool = True,
         root: str | None = None,
-        bring_own_package: bool = False,
         killed_for_memory: Callable[[], bool] = lambda: False,
         data_limit_bytes: int | None = None,
     ) -> None:
@@ -67,10 +67,9 @@ class ParkedSandbox:
             workspace: What to mirror.
             limits: What it may use.
             files: The project's files as a tar, None where they are in place already.
-            sys_path: Whether the host's import path holds in there.
+            has_hosts_python: It is this very Python, so that its import path holds in
+                there. Another one is sent what a project may ask for of this package.
             root: Where the project lies in there, if not at its own path.
-            bring_own_package: Whether the marker and the options are sent along, for a
-                Python in which this package is not installed.
             killed_for_memory: Asked where a process was killed by no doing of ours and
                 the sandbox has no count of its own that it can read.
             data_limit_bytes: A limit on each process's data, where nothing limits the whole.
@@ -80,40 +79,39 @@ class ParkedSandbox:
         """
         self._channel = channel
         self._limits = limits
-        self._root = root or str(workspace.root)
         self._killed_for_memory = killed_for_memory
-        cwd = workspace.cwd
-        relative = cwd.relative_to(workspace.root) if cwd.is_relative_to(workspace.root) else ""
+        root = root or str(workspace.root)
         setup = {
-            "root": self._root,
-            "cwd": str(PurePosixPath(self._root, str(relative))),
+            "root": root,
+            "cwd": _cwd(workspace, root),
             "args": list(workspace.pytest_args),
             "plugin_args": list(workspace.plugin_args),
-            "sys_path": list(workspace.sys_path) if sys_path else None,
+            "sys_path": list(workspace.sys_path) if has_hosts_python else None,
             "has_cache": workspace.has_cache,
             "warm": list(workspace.warm),
             "variables": [*workspace.environment, *_IMAGE_VARIABLES],
             "limits": dataclasses.asdict(limits) | {"data_bytes": data_limit_bytes},
             "tests_source": _source("inside_tests.py"),
-            "own_package": _own_package() if bring_own_package else {},
+            "own_package": {} if has_hosts_python else _own_package(),
             "has_files": files is not None,
         }
+        frames = [_source("inside.py").encode(), json.dumps(setup).encode()]
+        self._park(b"".join(map(pack, frames if files is None else [*frames, files])))
+
+    def _park(self, data: bytes) -> None:
         try:
-            data = pack(_source("inside.py").encode()) + pack_json(setup)
-            if files is not None:
-                data += pack(files)
             deadline = time.monotonic() + START_SECONDS
-            channel.send(data, deadline)
-            answer = receive_json(channel, deadline)
+            self._channel.send(data, deadline)
+            answer = receive_json(self._channel, deadline)
         except (OSError, EOFError, ValueError) as error:
-            _, why = channel.explain_death()
-            channel.destroy()
+            _, why = self._channel.explain_death()
+            self._channel.destroy()
             raise SandboxFailed(f"the sandbox did not start: {why or error}") from error
         except BaseException:
-            channel.destroy()
+            self._channel.destroy()
             raise
         if "error" in answer:
-            channel.destroy()
+            self._channel.destroy()
             raise SandboxFailed(f"the sandbox did not start: {answer['error']}")
 
     def run(self, job: Job) -> RunOutcome:
@@ -158,6 +156,13 @@ def _message(job: Job, timeout_seconds: float) -> dict[str, Any]:
         "guarded": sorted(_guarded(job)),
         "timeout_seconds": timeout_seconds,
     }
+
+
+def _cwd(workspace: Workspace, root: str) -> str:
+    """The folder to run in: where pytest was invoked, if that is within the project."""
+    if workspace.cwd.is_relative_to(workspace.root):
+        return str(PurePosixPath(root, workspace.cwd.relative_to(workspace.root).as_posix()))
+    return root
 
 
 def _guarded(job: Job) -> set[str]:
