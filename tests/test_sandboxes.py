@@ -245,6 +245,20 @@ def gone_soon(pid_marker: str) -> bool:
 SMALL = Limits(timeout_seconds=4, memory_bytes=192 * 2**20, processes=24, disk_bytes=64 * 2**20)
 
 
+def test_a_forked_child_that_falls_out_of_its_test_has_no_say(backend: str, project: Path) -> None:
+    outcome = run_test(
+        backend,
+        project,
+        "import os\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    raise RuntimeError('in the child')\n"
+        "os.waitpid(pid, 0)\n",
+    )
+    assert outcome.ending == "completed", outcome
+    assert [each.outcome for each in outcome.results] == ["passed"]
+
+
 class TestAbuse:
     """Each ends in its verdict, within the limits, and leaves nothing behind."""
 
@@ -347,9 +361,9 @@ class TestBubblewrapWithoutControlGroups:
             "bubblewrap",
             project,
             "import os, time\n"
-            "for _ in range(4):\n"
+            "for _ in range(8):\n"
             "    if os.fork() == 0:\n"
-            "        x = bytearray(os.urandom(2**20) * 100)\n"
+            "        x = bytearray(os.urandom(2**20)) * 40\n"
             "        time.sleep(30)\n"
             "time.sleep(30)\n",
             SMALL,

@@ -34,9 +34,12 @@ Emit = Callable[[dict[str, Any]], None]
 def run(setup: dict[str, Any], job: dict[str, Any], result_fd: int, nonce: str) -> None:
     """Run a job's tests in this process and write one record a line to `result_fd`."""
     number = 0
+    owner = os.getpid()
 
     def emit(record: dict[str, Any]) -> None:
         nonlocal number
+        if os.getpid() != owner:
+            os._exit(1)  # a child that a test forked fell out of the test: it has no say
         data = f"{nonce} {number} {json.dumps(record)}\n".encode()
         number += 1
         while data:
