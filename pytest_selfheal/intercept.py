@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from pytest_selfheal.errors import SelfHealError, UsageError
-from pytest_selfheal.records import Failure, HealReport, ModelUsage, StubReport
 
 if TYPE_CHECKING:
     import pytest
 
     from pytest_selfheal.healing.session import SessionRecord
     from pytest_selfheal.preparation import Preparation
+    from pytest_selfheal.records import Failure, HealReport
     from pytest_selfheal.settings import Settings
 
 hookimpl = pluggy.HookimplMarker("pytest")
@@ -145,6 +145,8 @@ class Interceptor:
             self._was_interrupted = True
 
     def _note_failure(self, nodeid: str, phase: Any, longrepr: str) -> None:
+        from pytest_selfheal.records import Failure  # a run that is all green needs none
+
         self._failures.setdefault(nodeid, Failure(nodeid=nodeid, phase=phase, longrepr=longrepr))
 
     # --- after the run -------------------------------------------------------------------
@@ -222,6 +224,7 @@ class Interceptor:
 
     def _checked(self, exitstatus: int) -> HealReport:
         """Check mode: no model, no sandbox, the list of what is unhealed."""
+        from pytest_selfheal.records import HealReport, ModelUsage, StubReport
         from pytest_selfheal.source.find import find_in_project
 
         found = find_in_project(self._config.rootpath)
@@ -245,6 +248,8 @@ class Interceptor:
         )
 
     def _nothing_to_do(self, exitstatus: int) -> HealReport:
+        from pytest_selfheal.records import HealReport, ModelUsage
+
         return HealReport(
             mode=self._settings.mode,
             exit_status=exitstatus,

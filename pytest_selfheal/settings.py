@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
+from pytest_selfheal.bounds import Limits
 from pytest_selfheal.errors import UsageError
 from pytest_selfheal.options import OPTIONS, Option
-from pytest_selfheal.records import Limits
 
 if TYPE_CHECKING:
     import pytest

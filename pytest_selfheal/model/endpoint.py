@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from threading import Thread
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
@@ -130,7 +131,9 @@ def _connection_problem(host: str, port: int, timeout_seconds: float) -> str | N
 
 def _connect(host: str, port: int, timeout_seconds: float) -> str | None:
     try:
-        socket.create_connection((host, port), timeout=timeout_seconds).close()
+        # As bytes a plain name needs no codec for international ones, which is slow to import.
+        address: Any = host.encode() if host.isascii() else host
+        socket.create_connection((address, port), timeout=timeout_seconds).close()
     except socket.gaierror:
         return "its host is not known"
     except TimeoutError:
