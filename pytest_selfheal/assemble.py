@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from pytest_selfheal.settings import Settings
 
 
+_IN_THE_WAY = {"xdist": ("-n0", "--dist=no"), "pytest_cov": ("--no-cov",)}
+"""Plugins that would start processes or rewrite reports in a sandbox, and what stops them."""
+
+
 def workspace_of(config: pytest.Config, settings: Settings, sys_path: Sequence[str]) -> Workspace:
     """What a sandbox must mirror of this run."""
     root = config.rootpath.resolve()
@@ -40,6 +44,11 @@ def workspace_of(config: pytest.Config, settings: Settings, sys_path: Sequence[s
         plugin_args=tuple(_plugin_arguments(config, blocking_only=True)),
         sys_path=tuple(sys_path),
         environment=base_environment(os.environ, settings.env, "/tmp"),  # noqa: S108 - the sandbox's
+        switched_off={
+            module: switches
+            for module, switches in _IN_THE_WAY.items()
+            if config.pluginmanager.hasplugin(module)  # one that is blocked knows no switch
+        },
         has_cache=not config.pluginmanager.is_blocked("cacheprovider"),
         warm=third_party_modules(sys.modules, root),
     )

@@ -927,3 +927,19 @@ def test_the_same_run_twice_changes_nothing_more(tmp_path: Path) -> None:
     assert "selfheal" not in "\n".join(
         itertools.dropwhile(lambda line: "collected" not in line, runs[1].output.splitlines())
     )
+
+
+def test_a_plugin_that_is_blocked_is_sent_no_options(tmp_path: Path) -> None:
+    project = Project(
+        tmp_path / "project",
+        {
+            "pytest.ini": "[pytest]\naddopts = -p no:xdist -p no:randomly\n",
+            "app.py": "# selfheal\ndef answer() -> int:\n    raise NotImplementedError\n",
+            "test_app.py": "import app\n\ndef test_answer():\n    assert app.answer() == 42\n",
+        },
+    )
+    reply = python("def answer() -> int:\n    return 42\n")
+    with ScriptedServer({"app.py::answer": [reply]}) as server:
+        run = project.heal(LANDLOCK, server=server)
+    assert run.status == 0, run.output
+    assert run.statuses() == {"app.py::answer": "healed"}

@@ -70,10 +70,9 @@ def arguments(setup: dict[str, Any], job: dict[str, Any]) -> list[str]:
     version = tuple(int(part) for part in pytest.__version__.split(".")[:2])
     if version >= (8, 4):  # older ones have no such settings
         given += ["-o", "truncation_limit_lines=0", "-o", "truncation_limit_chars=0"]
-    if importlib.util.find_spec("xdist"):
-        given += ["-n0", "--dist=no"]
-    if importlib.util.find_spec("pytest_cov"):
-        given += ["--no-cov"]
+    for module, switches in setup["switched_off"].items():
+        if importlib.util.find_spec(module):
+            given += switches
     return [*given, "--", *(os.path.join(setup["root"], file) for file in files)]
 
 

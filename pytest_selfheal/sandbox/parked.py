@@ -87,6 +87,7 @@ class ParkedSandbox:
             "args": list(workspace.pytest_args),
             "plugin_args": list(workspace.plugin_args),
             "sys_path": list(workspace.sys_path) if has_hosts_python else None,
+            "switched_off": {m: list(each) for m, each in workspace.switched_off.items()},
             "has_cache": workspace.has_cache,
             "warm": list(workspace.warm),
             "variables": [*workspace.environment, *_IMAGE_VARIABLES],

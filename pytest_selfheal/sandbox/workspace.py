@@ -10,7 +10,7 @@ import os
 import sys
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -56,6 +56,8 @@ class Workspace:
     sys_path: tuple[str, ...] = ()
     environment: Mapping[str, str]
     """Every variable of the sandbox."""
+    switched_off: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What keeps a plugin of the run out of the way, by the module that it lives in."""
     has_cache: bool = True
     """pytest's own cache plugin is in use, so that its folder must be moved."""
     warm: tuple[str, ...] = ()
