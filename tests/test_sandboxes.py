@@ -407,3 +407,25 @@ def test_a_supervisor_that_the_code_kills_is_no_verdict_of_its_own(
     )
     assert outcome.ending in ("crashed", "sandbox-failed"), outcome
     assert outcome.seconds < SMALL.timeout_seconds + 12
+
+
+def test_a_package_beside_the_project_can_be_imported_and_its_neighbours_not_read(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a checkout whose package is installed in place, with the project within it."""
+    root = tmp_path / "checkout" / "project"
+    root.mkdir(parents=True)
+    beside = root.parent / "beside_the_project"
+    beside.mkdir()
+    (beside / "__init__.py").write_text("VALUE = 7\n")
+    (root.parent / "secret.txt").write_text("s")
+    monkeypatch.syspath_prepend(str(root.parent))
+    outcome = run_test(
+        backend,
+        root,
+        "import pytest, beside_the_project\n"
+        "assert beside_the_project.VALUE == 7\n"
+        "with pytest.raises(OSError):\n"
+        "    open('../secret.txt').read()\n",
+    )
+    assert [each.outcome for each in outcome.results] == ["passed"], outcome

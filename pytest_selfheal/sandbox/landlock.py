@@ -7,6 +7,7 @@ kernel itself denies any write to the real files, since the ruleset only lets th
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import math
 import os
@@ -45,7 +46,6 @@ class LandlockLauncher:
             raise SandboxUnavailable(
                 f"the kernel's Landlock is too old (ABI {version}, {needed} is needed: Linux 6.12)"
             )
-        self._workspace = workspace
         self._limits = limits
         self._turns = itertools.count()
         self._hidden = [str(path) for path in left_out(workspace.root)]
@@ -54,6 +54,8 @@ class LandlockLauncher:
             path for path in self._hidden if not _holds(path, (sys.prefix, sys.base_prefix))
         ]
         self._premises = Premises()
+        self._read_paths = workspace.read_paths
+        self._workspace = _with_links(workspace, self._premises.folder / "importable")
 
     def launch(self) -> ParkedSandbox:
         """Start a confined Python and park it."""
@@ -94,7 +96,10 @@ class LandlockLauncher:
             "TMPDIR": str(temporary),
         }
         return sandlock.Sandbox(
-            fs_readable=[*self._workspace.read_paths, root, "/proc", *_existing(_DEVICES)],
+            fs_readable=[
+                *(*self._read_paths, str(self._premises.folder / "importable")),
+                *(root, "/proc", *_existing(_DEVICES)),
+            ],
             fs_writable=[str(temporary), "/dev/null"],
             fs_denied=self._hidden,
             workdir=root,
@@ -112,6 +117,24 @@ class LandlockLauncher:
             env=environment,
             **({"uid": NOBODY, "gid": NOBODY} if os.geteuid() == 0 else {}),
         )
+
+
+def _with_links(workspace: Workspace, folder: Path) -> Workspace:
+    """Put folders of links in the place of those that must not be listed.
+
+    Python lists a folder on its path to find what is in it, and a rule that lets it list
+    one lets it read all below.
+    """
+    folder.mkdir()
+    replaced = {}
+    for number, (path, entries) in enumerate(workspace.shared_folders().items()):
+        links = folder / str(number)
+        links.mkdir()
+        for entry in entries:
+            (links / entry.name).symlink_to(entry)
+        replaced[path] = str(links)
+    sys_path = tuple(replaced.get(path, path) for path in workspace.sys_path)
+    return dataclasses.replace(workspace, sys_path=sys_path)
 
 
 def _cores(number: int, turn: int) -> list[int] | None:

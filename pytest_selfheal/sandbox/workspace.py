@@ -73,6 +73,14 @@ class Workspace:
         wanted = [*SYSTEM_FOLDERS, *SYSTEM_FILES, sys.base_prefix, sys.prefix, *self.sys_path]
         return tuple(_outermost(self._outside(wanted), self.root))
 
+    def shared_folders(self) -> dict[str, list[Path]]:
+        """Folders on the import path of which only some things may be seen, and these."""
+        return {
+            text: [each for each in _importable(Path(text)) if not self._is_ours(each)]
+            for text in self.sys_path
+            if Path(text).is_absolute() and self._holds_what_is_private(Path(text))
+        }
+
     def _outside(self, paths: Iterable[str]) -> Iterator[Path]:
         environments = {Path(sys.prefix), Path(sys.base_prefix)}
         for text in paths:
