@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
-_PASSED, _TESTS_FAILED, _INTERRUPTED = 0, 1, 2
+_TESTS_FAILED, _INTERRUPTED = 1, 2
 
 
 class Interceptor:
@@ -160,7 +160,11 @@ class Interceptor:
             # The project's filters are for the project; a warning in what we import is
             # not to become an error there.
             warnings.simplefilter("ignore")
-            self._finish(session, exitstatus)
+            try:
+                self._finish(session, exitstatus)
+            except KeyboardInterrupt:  # while things are prepared, or cleared away
+                self._abandon()
+                session.exitstatus = _INTERRUPTED
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         if self._settings.mode == "check":

@@ -34,14 +34,10 @@ class Pool:
 
     def __init__(self, launcher: Launcher, *, processors: int | None = None) -> None:
         self._launcher = launcher
-        count = (
-            processors or len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else (os.cpu_count() or 1)
-        )
-        self._starters = DaemonExecutor(max(2, count), "selfheal-start")
+        count = max(2, processors or usable_processors())
+        self._starters = DaemonExecutor(count, "selfheal-start")
         self._closers = DaemonExecutor(2, "selfheal-close")
-        self._slots = threading.BoundedSemaphore(max(2, count))
+        self._slots = threading.BoundedSemaphore(count)
         self._lock = threading.Lock()
         self._parked: deque[Future[Sandbox]] = deque()
         self._alive: set[Sandbox] = set()
