@@ -42,6 +42,7 @@ def run_process(
     *,
     expect: Sequence[int] = (0,),
     extra: Mapping[str, str] | None = None,
+    timeout_seconds: float = PROCESS_SECONDS,
 ) -> Run:
     """Run a process to its end.
 
@@ -50,6 +51,7 @@ def run_process(
         cwd: Its working folder.
         expect: The exit statuses that are right.
         extra: Environment variables beside the plain ones.
+        timeout_seconds: The most that it may take.
 
     Raises:
         BenchmarkError: It ended otherwise, or not in time; the message has its output's end.
@@ -67,12 +69,12 @@ def run_process(
         start_new_session=True,
     )
     try:
-        output, _ = process.communicate(timeout=PROCESS_SECONDS)
+        output, _ = process.communicate(timeout=timeout_seconds)
     except BaseException as error:
         _stop(process)
         if isinstance(error, subprocess.TimeoutExpired):
             raise BenchmarkError(
-                f"{' '.join(command)!r} took more than {PROCESS_SECONDS:g} s"
+                f"{' '.join(command)!r} took more than {timeout_seconds:g} s"
             ) from error
         raise
     seconds = time.perf_counter() - start
