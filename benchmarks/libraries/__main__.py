@@ -50,7 +50,11 @@ def _tried(library: Library, choice: Choice, options: argparse.Namespace) -> Tri
     work = Path(tempfile.mkdtemp(prefix=f"selfheal-{library.name}-"))
     try:
         trial = try_library(
-            library, original, work, choice, [f"--selfheal-sandbox={options.sandbox}", *options.pytest]
+            library,
+            original,
+            work,
+            choice,
+            [f"--selfheal-sandbox={options.sandbox}", *options.pytest],
         )
         if options.verbose:
             print(trial.output)

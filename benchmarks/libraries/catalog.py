@@ -40,7 +40,7 @@ CATALOG = (
         name="toolz",
         version="1.2.0",
         sources=("toolz/**/*.py",),
-        not_sources=("toolz/tests/*", "toolz/_version.py"),
+        not_sources=("toolz/tests/*", "toolz/sandbox/tests/*", "toolz/_version.py"),
         tests=("toolz",),
         options=_HERE,
         style="functional; tests inside the package; doctests",
@@ -65,7 +65,8 @@ CATALOG = (
         name="tomli",
         version="2.5.0",
         sources=("src/tomli/*.py",),
-        options=_SRC,
+        # Of Python's own copy: it names its module another way.
+        options=(*_SRC, "--deselect=test_tomllib/test_error.py::TestError::test_module_name"),
         tests=("test_tomllib",),
         tests_from_python="test_tomllib",
         style="a parser: every function hides others; unittest with subtests and data files",
@@ -91,7 +92,8 @@ CATALOG = (
         version="2.4.0",
         sources=("sortedcontainers/*.py",),
         tests=("sortedcontainers",),
-        options=(*_HERE, "--doctest-modules"),
+        # Hypothesis, where it is installed, is itself built on this library.
+        options=(*_HERE, "--doctest-modules", "-p", "no:hypothesispytest"),
         style="containers; doctests alone; dunder methods, properties, aliases of methods",
     ),
     Library(
@@ -125,7 +127,7 @@ CATALOG = (
         version="4.17.0",
         sources=("src/humanize/*.py",),
         not_sources=("src/humanize/_version.py",),
-        options=_SRC,
+        options=(*_SRC, "--ignore=tests/test_benchmarks.py"),
         requires=("freezegun",),
         style="src layout; parametrized tests; doctests by its own settings",
     ),

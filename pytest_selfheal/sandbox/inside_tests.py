@@ -103,6 +103,23 @@ class Recorder:
             if path.startswith(self._root + os.sep) and not path.endswith((".py", ".pyc")):
                 self._opened.setdefault(os.path.relpath(path, self._root))
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self) -> None:
+        """Let a stub that raises while it is finalised be told of without its traceback.
+
+        Printing one parses source, on some Pythons, and the collector may have called the
+        stub in the middle of another parse, which Python 3.11 does not survive.
+        """
+        plain = sys.unraisablehook
+
+        def without_traceback(args: Any) -> Any:
+            if type(args.exc_value).__name__ == "StubCalled":
+                what = (args.exc_type, args.exc_value, None, args.err_msg, args.object)
+                args = sys.UnraisableHookArgs(what)  # type: ignore[call-arg, misc]  # no protocol at run time
+            return plain(args)
+
+        sys.unraisablehook = without_traceback
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
         outer, self._entered = self._entered, {}
@@ -115,6 +132,7 @@ class Recorder:
         if entered:
             self._entered_at_collection.setdefault(report.nodeid, {}).update(entered)
         if report.failed:
+            drop_orphans(self._root)
             text = str(report.longrepr)
             self._emit(
                 {
@@ -234,6 +252,20 @@ def run_checks(text: str, names: dict[str, Any]) -> None:
     tree = ast.parse(text, name)
     rewrite_asserts(tree, text.encode())
     exec(compile(tree, name, "exec", dont_inherit=True), dict(names))  # noqa: S102
+
+
+def drop_orphans(root: str) -> None:
+    """Forget the project's modules whose package is gone: its import failed halfway.
+
+    Whoever imports the package next would find them loaded and yet not bound in it, and
+    fail with a NameError in the place of the real reason.
+    """
+    for name in sorted(sys.modules):  # packages before what is in them
+        package = name.rpartition(".")[0]
+        file = getattr(sys.modules[name], "__file__", None)
+        is_ours = isinstance(file, str) and os.path.realpath(file).startswith(root + os.sep)
+        if package and package not in sys.modules and is_ours:
+            del sys.modules[name]
 
 
 def module_of(path: str) -> Any:
