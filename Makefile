@@ -6,7 +6,7 @@ SCRATCH := .demo
 # Processes that share the tests; `make test WORKERS=0` runs them in one, in order.
 WORKERS ?= auto
 
-.PHONY: demo test lint bench picture clean
+.PHONY: demo test lint bench libraries picture clean
 
 # The recorded replies where there is no key; the real model where there is one.
 ifdef OPENAI_API_KEY
@@ -43,6 +43,10 @@ lint: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks
+
+# Whole libraries from the package index, stubbed and healed; `LIBRARIES="toolz parse"` for some.
+libraries: $(VENV)/installed
+	$(BIN)/python -m benchmarks.libraries $(LIBRARIES)
 
 picture: $(VENV)/installed
 	$(BIN)/python docs/make_picture.py

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.libraries.catalog import CATALOG, Library, named
-from benchmarks.libraries.fetch import fetch
+from benchmarks.libraries.fetch import environment_for, fetch
 from benchmarks.libraries.table import details, markdown
 from benchmarks.libraries.trial import Choice, Trial, try_library
 from benchmarks.measuring import BenchmarkError
@@ -47,11 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tried(library: Library, choice: Choice, options: argparse.Namespace) -> Trial:
     original = fetch(library)
+    environment = environment_for(library)
     work = Path(tempfile.mkdtemp(prefix=f"selfheal-{library.name}-"))
     try:
         trial = try_library(
             library,
             original,
+            environment,
             work,
             choice,
             [f"--selfheal-sandbox={options.sandbox}", *options.pytest],

@@ -20,7 +20,7 @@ class Library:
     options: tuple[str, ...] = ()
     """More of pytest's command line."""
     requires: tuple[str, ...] = ()
-    """What its tests import beside it."""
+    """What its tests need beside it: all of it, since nothing that these need is added."""
     style: str = ""
     """What is particular about it, in a few words."""
     tests_from_python: str | None = None
@@ -92,8 +92,7 @@ CATALOG = (
         version="2.4.0",
         sources=("sortedcontainers/*.py",),
         tests=("sortedcontainers",),
-        # Hypothesis, where it is installed, is itself built on this library.
-        options=(*_HERE, "--doctest-modules", "-p", "no:hypothesispytest"),
+        options=(*_HERE, "--doctest-modules"),
         style="containers; doctests alone; dunder methods, properties, aliases of methods",
     ),
     Library(
@@ -128,7 +127,7 @@ CATALOG = (
         sources=("src/humanize/*.py",),
         not_sources=("src/humanize/_version.py",),
         options=(*_SRC, "--ignore=tests/test_benchmarks.py"),
-        requires=("freezegun",),
+        requires=("freezegun", "python-dateutil", "six"),
         style="src layout; parametrized tests; doctests by its own settings",
     ),
     Library(
@@ -154,6 +153,60 @@ CATALOG = (
         tests=("tests",),
         options=(*_SRC, "-o", "addopts="),
         style="a class with comparisons, decorators and class methods; a conftest of fixtures",
+    ),
+    Library(
+        name="async-lru",
+        version="2.4.0",
+        sources=("async_lru/*.py",),
+        tests=("tests",),
+        options=(
+            *_HERE,
+            *("-o", "addopts="),
+            *("-o", "asyncio_default_fixture_loop_scope=function"),
+        ),
+        requires=("pytest-asyncio", "pytest-timeout"),
+        style="coroutines and descriptors; pytest-asyncio; warnings are errors",
+    ),
+    Library(
+        name="anytree",
+        version="2.13.0",
+        sources=("src/anytree/**/*.py",),
+        tests=("tests",),
+        options=(*_SRC, "-o", "addopts="),
+        style="src layout; mixins, properties with setters and deleters; iterators",
+    ),
+    Library(
+        name="voluptuous",
+        version="0.16.0",
+        sources=("voluptuous/*.py",),
+        options=_HERE,
+        style="decorators of classes and functions; settings that name the test files",
+    ),
+    Library(
+        name="sqlparse",
+        version="0.6.1",
+        sources=("sqlparse/**/*.py",),
+        tests=("tests",),
+        options=_HERE,
+        style="a lexer, a grammar and filters; metaclasses; a command line",
+    ),
+    Library(
+        name="pyrsistent",
+        version="0.20.0",
+        sources=("pyrsistent/*.py",),
+        tests=("tests",),
+        options=(*_HERE, "--doctest-modules"),
+        requires=("hypothesis", "sortedcontainers"),
+        style="immutable collections; metaclasses and `__new__`; Hypothesis",
+    ),
+    Library(
+        name="textdistance",
+        version="4.6.3",
+        sources=("textdistance/**/*.py",),
+        tests=("tests",),
+        options=(*_HERE, "-m", "not external"),
+        requires=("hypothesis", "sortedcontainers"),
+        style="many small classes behind one base; parametrized tests and Hypothesis",
     ),
 )
 """In the order in which the table has them."""

@@ -7,12 +7,16 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import venv
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.libraries.catalog import Library
 from benchmarks.measuring import BenchmarkError
 
-STORE = Path(__file__).resolve().parents[2] / ".libraries"
+ROOT = Path(__file__).resolve().parents[2]
+STORE = ROOT / ".libraries"
 _SETTINGS = ("pytest.ini", "pytest.toml", "pyproject.toml", "tox.ini", "setup.cfg")
 _TABLES = ("[tool.pytest", "[pytest", "[tool:pytest")
 
@@ -42,6 +46,45 @@ def fetch(library: Library, store: Path = STORE) -> Path:
         (unpacked / "pytest.ini").write_text("[pytest]\n")
     unpacked.rename(folder)
     return folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where a library's tests run: the plugin, and nothing that this library does not need."""
+
+    python: Path
+    variables: Mapping[str, str]
+
+
+def environment_for(library: Library, store: Path = STORE) -> Environment:
+    """Give a library's environment; what is missing of it is installed.
+
+    One environment holds the plugin for all of them. What a library needs beside lies in
+    a folder of its own, so that no library's plugins of pytest meet another's tests.
+
+    Raises:
+        BenchmarkError: Something cannot be installed.
+    """
+    base = store / "environment"
+    python = base / "bin" / "python"
+    if not (base / "installed").exists():
+        venv.EnvBuilder(with_pip=True, clear=True).create(base)
+        _pip([str(python), "-m", "pip", "install", "--quiet", "--editable", str(ROOT)])
+        (base / "installed").touch()
+    if not library.requires:
+        return Environment(python=python, variables={})
+    folder = store / f"{library.name}-requires"
+    if not folder.exists():
+        command = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+        _pip([*command, str(folder), *library.requires])
+    return Environment(python=python, variables={"PYTHONPATH": str(folder)})
+
+
+def _pip(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines()[-1:] or ["nothing was said"]
+        raise BenchmarkError(f"{' '.join(command[3:])!r} failed: {said[0]}")
 
 
 def copy_project(folder: Path, into: Path) -> None:

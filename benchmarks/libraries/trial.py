@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import random
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
 from benchmarks.libraries.catalog import Library
-from benchmarks.libraries.fetch import copy_project
+from benchmarks.libraries.fetch import ROOT, Environment, copy_project
 from benchmarks.libraries.reach import FILE as REACH_FILE
 from benchmarks.libraries.replies import Originals
 from benchmarks.libraries.stubs import Function, Marker, functions, is_marker_import, stubbed
@@ -20,7 +20,6 @@ from benchmarks.measuring import BenchmarkError, Run, run_process
 from benchmarks.projects import model_variables
 from tests.scripted_server import ScriptedServer
 
-ROOT = Path(__file__).resolve().parents[2]
 TRIAL_SECONDS = 1800.0
 
 
@@ -73,13 +72,19 @@ class Trial:
 
 
 def try_library(
-    library: Library, original: Path, work: Path, choice: Choice, options: Sequence[str] = ()
+    library: Library,
+    original: Path,
+    environment: Environment,
+    work: Path,
+    choice: Choice,
+    options: Sequence[str] = (),
 ) -> Trial:
     """Stub a library, heal it, and hold the result against the original.
 
     Args:
         library: Which one.
         original: Its unpacked distribution.
+        environment: Where its tests run.
         work: An empty folder of this trial's own.
         choice: What to stub.
         options: More of the command line of `pytest --selfheal`.
@@ -89,7 +94,8 @@ def try_library(
     """
     project = (work / library.name).resolve()
     copy_project(original, project)
-    entered, passed = _reached(library, project, work)
+    pytest = _Pytest(library=library, environment=environment, project=project)
+    entered, passed = _reached(pytest, work)
     sources = {path: (project / path).read_bytes() for path in source_files(library, project)}
     reached = [
         each
@@ -104,9 +110,7 @@ def try_library(
     report_file = work / "report.json"
     originals = Originals(chosen)
     with ScriptedServer(originals.reply) as server:
-        run = _pytest(
-            library,
-            project,
+        run = pytest.run(
             ["--selfheal", f"--selfheal-report={report_file}", "--tb=no", "-q", *options],
             model_variables(server.base_url),
             expect=range(256),
@@ -117,7 +121,7 @@ def try_library(
     report = json.loads(report_file.read_text())
     statuses = {each["target"]: each for each in report["stubs"]}
     after = {path: (project / path).read_bytes() for path in before}
-    plain = _pytest(library, project, ["-p", "no:selfheal", "-q", "--tb=line"], {}, range(256))
+    plain = pytest.run(["-p", "no:selfheal", "-q", "--tb=line"], {}, range(256))
     unreached = tuple(t for t, each in statuses.items() if each["status"] == "unreached")
     return Trial(
         library=f"{library.name} {library.version}",
@@ -155,32 +159,44 @@ def source_files(library: Library, project: Path) -> list[str]:
     )
 
 
-def _pytest(
-    library: Library,
-    project: Path,
-    arguments: Sequence[str],
-    extra: Mapping[str, str],
-    expect: Sequence[int] = (0,),
-) -> Run:
-    command = [sys.executable, "-m", "pytest", *library.options, *arguments, *library.tests]
-    return run_process(command, project, expect=expect, extra=extra, timeout_seconds=TRIAL_SECONDS)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pytest:
+    """A library's own way to run its tests."""
+
+    library: Library
+    environment: Environment
+    project: Path
+
+    def run(
+        self, arguments: Sequence[str], extra: Mapping[str, str], expect: Sequence[int] = (0,)
+    ) -> Run:
+        command = [str(self.environment.python), "-m", "pytest", *self.library.options]
+        folders = [each.get("PYTHONPATH") for each in (extra, self.environment.variables)]
+        path = {"PYTHONPATH": os.pathsep.join(each for each in folders if each)}
+        return run_process(
+            [*command, *arguments, *self.library.tests],
+            self.project,
+            expect=expect,
+            extra={**self.environment.variables, **extra, **(path if any(folders) else {})},
+            timeout_seconds=TRIAL_SECONDS,
+        )
 
 
-def _reached(library: Library, project: Path, work: Path) -> tuple[set[tuple[str, int]], list[str]]:
+def _reached(pytest: _Pytest, work: Path) -> tuple[set[tuple[str, int]], list[str]]:
     """Run the original's tests; give the lines of the functions entered, and what passed."""
     file = work / "reach.json"
     arguments = ["-p", "no:selfheal", "-q", "--tb=short", "-p", "no:cacheprovider"]
     extra = {"PYTHONDONTWRITEBYTECODE": "1"}
-    _pytest(library, project, arguments, extra)
+    pytest.run(arguments, extra)
     # Being watched takes stack and time: tests of limits may fail then, and say nothing.
     extra |= {REACH_FILE: str(file), "PYTHONPATH": str(ROOT)}
     arguments += ["-p", "benchmarks.libraries.reach"]
-    _pytest(library, project, arguments, extra, expect=(0, 1))
+    pytest.run(arguments, extra, expect=(0, 1))
     noted = json.loads(file.read_text())
     entered = set()
     for name, line in noted["entered"]:
-        if Path(name).is_relative_to(project):
-            entered.add((Path(name).relative_to(project).as_posix(), line))
+        if Path(name).is_relative_to(pytest.project):
+            entered.add((Path(name).relative_to(pytest.project).as_posix(), line))
     return entered, noted["passed"]
 
 
