@@ -16,7 +16,23 @@ def markdown(trials: Sequence[Trial]) -> str:
     """Give the table."""
     rows = [_HEADS, tuple("---" if n == 0 else "---:" for n in range(len(_HEADS)))]
     rows += [_row(trial) for trial in trials]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    notes = [
+        f"- {trial.library}: `{each.target}` {word}: {each.reason}\n"
+        for trial in trials
+        for word, group in (("did not come back", trial.lost), ("was no stub", trial.left_alone))
+        for each in group
+    ]
+    notes += [
+        f"- {trial.library}: no test misses {_listed(trial.unreached)}\n"
+        for trial in trials
+        if trial.unreached
+    ]
+    return table + ("\n" + "".join(notes) if notes else "")
+
+
+def _listed(targets: Sequence[str]) -> str:
+    return ", ".join(f"`{target}`" for target in targets)
 
 
 def details(trial: Trial) -> str:

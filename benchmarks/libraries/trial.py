@@ -56,6 +56,8 @@ class Trial:
     unreached: tuple[str, ...]
     """Stubs that no test misses: with all others in place, all that enters them is green."""
     lost: tuple[Lost, ...]
+    left_alone: tuple[Lost, ...]
+    """Functions that are reached and were no stubs, by choice."""
     files: int
     """Files with stubs in them."""
     identical: int
@@ -103,7 +105,7 @@ def try_library(
         for each in functions(source, path)
         if entered & {(path, each.first_line), (path, each.def_line)}
     ]
-    chosen = _chosen(reached, choice)
+    chosen = [each for each in _chosen(reached, choice) if each.target not in library.left_alone]
     if not chosen:
         raise BenchmarkError(f"{library.name}: nothing in {choice.module!r} can be a stub")
     before = _write_stubs(project, sources, chosen, choice)
@@ -133,6 +135,9 @@ def try_library(
             Lost(target=each["target"], reason=f"{each['status']}: {each['reason']}")
             for each in report["stubs"]
             if each["status"] not in ("healed", "unreached")
+        ),
+        left_alone=tuple(
+            Lost(target=target, reason=reason) for target, reason in library.left_alone.items()
         ),
         files=len(before),
         identical=sum(after[path] == sources[path] for path in before),
