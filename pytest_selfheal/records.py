@@ -124,6 +124,8 @@ class Piece:
     stub: Stub
     definition: str
     """The whole definition as the reply has it, dedented, decorators left out."""
+    as_given: str = ""
+    """The same with the reply's own indentation, which a dedent can lose a part of."""
     imports: tuple[str, ...] = ()
     """Import statements that the definition or its helpers need, one each."""
     helpers: tuple[str, ...] = ()

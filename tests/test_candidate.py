@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gc
+import itertools
 import textwrap
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +16,8 @@ from pytest_selfheal.errors import EditConflict, Refused, Unusable
 from pytest_selfheal.records import Reply
 from pytest_selfheal.source.candidate import read_candidate
 from pytest_selfheal.source.edit import rewrite
-from pytest_selfheal.source.find import find_in_source
+from pytest_selfheal.source.find import find_in_source, locate
+from pytest_selfheal.source.parsing import parse
 from pytest_selfheal.source.reply_code import dedent_code, parse_code, placeholder
 
 PATH = "src/ledger/tax.py"
@@ -626,3 +630,48 @@ def test_what_was_read_can_be_written(lines):
     (due,) = [node for node in cls.body if getattr(node, "name", "") == "due"]
     given_ = ast.parse(code).body[0].body[0]
     assert [ast.dump(node) for node in due.body] == [ast.dump(node) for node in given_.body]
+
+
+# --- cost ------------------------------------------------------------------------------
+
+
+def test_looks_at_the_files_of_the_stubs_alone():
+    """Of a project with many stubs, files that were not asked for may be as they like."""
+    extra = {"src/other.py": b"# selfheal\ndef g(: ...\n", "src/more.py": b"def total(): ...\n"}
+    assert one(DUE, "TaxTable.due", extra=extra).definition == DUE
+
+
+def test_parses_a_file_once_for_all_its_stubs(monkeypatch):
+    count = 60
+    source = "".join(f"# selfheal\ndef f{n}(x): ...\n\n\n" for n in range(count)).encode()
+    parsed = []
+    real = ast.parse
+
+    def counting(text, *more, **options):
+        if len(text) > len(source) // 2:
+            parsed.append(text)
+        return real(text, *more, **options)
+
+    monkeypatch.setattr(ast, "parse", counting)
+    stubs = find_in_source(source, PATH).stubs
+    pieces = []
+    for stub in stubs:
+        reply = Reply(text="", blocks=(f"def {stub.qualname}(x):\n    return x\n",))
+        pieces += read_candidate(reply, [stub], {PATH: source}).pieces
+        assert locate(source, stub.qualname, stub.index) == stub.first_line
+    assert parsed == [source]
+    made = rewrite(source, pieces)
+    assert parsed == [source, made]
+    assert made.count(b"return x") == count
+
+
+def test_keeps_no_more_than_a_few_trees():
+    """What is kept parsed is bounded, and a file larger than the bound is parsed all the same."""
+    sources = [b"x = '%s'  # %d" % (b"a" * 300_000, number) for number in range(12)]
+    trees = [weakref.ref(parse(source)) for source in sources]
+    gc.collect()
+    alive = [tree() is not None for tree in trees]
+    assert alive[-1]
+    assert sum(map(len, itertools.compress(sources, alive))) <= 2 * 2**20
+    huge = b"x = '%s'" % (b"a" * 3_000_000)
+    assert parse(huge) is parse(huge)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pytest_selfheal.errors import EditConflict, Refused, Unusable
+from pytest_selfheal.errors import Refused, Unusable
 from pytest_selfheal.records import Candidate, Piece, Reply, Stub
 from pytest_selfheal.source.kinds import FunctionNode
 from pytest_selfheal.source.names import (
@@ -18,13 +17,18 @@ from pytest_selfheal.source.names import (
     names_needed_by_body,
 )
 from pytest_selfheal.source.outline import Outlined, definitions
-from pytest_selfheal.source.parsing import UnparsableError, is_trivial_body, parse
+from pytest_selfheal.source.parsing import is_trivial_body
 from pytest_selfheal.source.policy import first_violation, make_context
-from pytest_selfheal.source.reply_code import Code, parse_code, placeholder, quote_statement
+from pytest_selfheal.source.reply_code import (
+    Code,
+    parse_code,
+    placeholder,
+    quote_as_given,
+    quote_statement,
+)
 from pytest_selfheal.source.signature import signature_change, signature_text
 from pytest_selfheal.source.targets import match_targets, without_restated
-
-_EXIT = re.compile(r"exit", re.IGNORECASE)
+from pytest_selfheal.source.user_module import UserModule, speaks_of_exit, user_module
 
 
 def read_candidate(reply: Reply, stubs: Sequence[Stub], sources: Mapping[str, bytes]) -> Candidate:
@@ -33,7 +37,7 @@ def read_candidate(reply: Reply, stubs: Sequence[Stub], sources: Mapping[str, by
     Args:
         reply: The model's reply, taken apart.
         stubs: The stubs that were asked for.
-        sources: The bytes of the stubs' files, by path.
+        sources: The bytes of the stubs' files, by path; of others, nothing is read.
 
     Returns:
         One piece for each stub, in the order of `stubs`.
@@ -49,48 +53,18 @@ def read_candidate(reply: Reply, stubs: Sequence[Stub], sources: Mapping[str, by
         raise Unusable("the reply holds no ```python block: put the complete definitions into one")
     code = parse_code(reply.blocks)
     _refuse_stars(code)
-    users = {path: UserModule.of(path, source) for path, source in sources.items()}
+    paths = dict.fromkeys(stub.path for stub in stubs)  # of many files with stubs, these alone
+    users = {path: user_module(path, sources[path]) for path in paths}
     checks = _read_checks(reply.checks)
     _vet(code, checks, stubs, users)
-    found = match_targets(code, stubs, {path: user.tree for path, user in users.items()})
+    found = match_targets(code, stubs, users)
     wrappers = {node for given in found for node in (given.node, *given.classes)}
+    bindings = module_bindings(code.tree)
     pieces = tuple(
-        _Gatherer(code, users[stub.path], stub, given, wrappers).piece()
+        _Gatherer(code, bindings, users[stub.path], stub, given, wrappers).piece()
         for stub, given in zip(stubs, found, strict=True)
     )
     return Candidate(pieces=pieces, checks=checks.text if checks else "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserModule:
-    """A target's file as it is."""
-
-    path: str
-    text: str
-    tree: ast.Module
-    functions: Mapping[tuple[str, int], Outlined]
-    bindings: Mapping[str, tuple[Binding, ...]]
-
-    @classmethod
-    def of(cls, path: str, source: bytes) -> UserModule:
-        """Parse a file that stubs were found in."""
-        try:
-            tree = parse(source)
-        except UnparsableError as error:
-            raise EditConflict(
-                f"{path!r} does not parse any more: {error}; correct it and run again"
-            ) from error
-        return cls(
-            path=path,
-            text=source.decode("utf-8", "replace"),
-            tree=tree,
-            functions={
-                (found.qualname, found.index): found
-                for found in definitions(tree)
-                if not isinstance(found.node, ast.ClassDef)
-            },
-            bindings=module_bindings(tree),
-        )
 
 
 def _refuse_stars(code: Code) -> None:
@@ -133,20 +107,12 @@ def _vet(
 
 
 def _speaks_of_exit(stub: Stub, users: Mapping[str, UserModule]) -> bool:
-    user = users.get(stub.path)
-    if user is None:
-        return False
+    user = users[stub.path]
     found = user.functions.get((stub.qualname, stub.index))
     words = [stub.qualname, stub.options.hint or ""]
     if found is not None and not isinstance(found.node, ast.ClassDef):
         words.append(ast.get_docstring(found.node) or "")
-    imports_sys = any(
-        binding.imported and binding.imported.module == "sys"
-        for binding in user.bindings.get("sys", ())
-    )
-    if imports_sys:
-        words.append(user.text)
-    return any(_EXIT.search(each) for each in words)
+    return user.may_exit or any(speaks_of_exit(each) for each in words)
 
 
 # --- one stub's piece ------------------------------------------------------------------
@@ -157,6 +123,8 @@ class _Gatherer:
     """Follows the names that one definition needs through the reply."""
 
     code: Code
+    bindings: Mapping[str, tuple[Binding, ...]]
+    """What the reply binds at module level."""
     user: UserModule
     stub: Stub
     given: Outlined
@@ -176,6 +144,7 @@ class _Gatherer:
         return Piece(
             stub=self.stub,
             definition=quote_statement(self.code, node, decorators=False),
+            as_given=quote_as_given(self.code, node),
             imports=tuple(sorted(self.imports)),
             helpers=self._quoted(self.helpers),
             members=self._quoted(self.members),
@@ -224,7 +193,7 @@ class _Gatherer:
     def _add(self, name: str) -> set[str]:
         """Take what the reply binds to a name; give the names that this needs in turn."""
         needed: set[str] = set()
-        for binding in self._reply_bindings().get(name, ()):
+        for binding in self.bindings.get(name, ()):
             if binding.node in self.wrappers or self._is_there(binding):
                 continue
             if binding.imported is not None:
@@ -234,9 +203,6 @@ class _Gatherer:
                 needed |= names_needed(binding.node)
                 self._follow_attributes(binding.node)
         return needed
-
-    def _reply_bindings(self) -> Mapping[str, tuple[Binding, ...]]:
-        return module_bindings(self.code.tree)
 
     def _add_import(self, binding: Binding) -> None:
         imported = binding.imported

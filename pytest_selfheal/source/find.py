@@ -26,7 +26,12 @@ from pytest_selfheal.source.outline import (
     import_origins,
     walk,
 )
-from pytest_selfheal.source.parsing import UnparsableError, is_trivial_body, parse
+from pytest_selfheal.source.parsing import (
+    UnparsableError,
+    is_trivial_body,
+    once_per_tree,
+    parse,
+)
 from pytest_selfheal.source.project_files import project_files
 
 __all__ = [
@@ -108,12 +113,16 @@ def locate(source: bytes, qualname: str, index: int) -> int | None:
         tree = parse(source)
     except UnparsableError:
         return None
-    for found in definitions(tree):
-        if isinstance(found.node, ast.ClassDef):
-            continue
-        if (found.qualname, found.index) == (qualname, index):
-            return first_line(found.node)
-    return None
+    return _first_lines(tree).get((qualname, index))
+
+
+@once_per_tree
+def _first_lines(tree: ast.Module) -> Mapping[tuple[str, int], int]:
+    return {
+        (found.qualname, found.index): first_line(found.node)
+        for found in definitions(tree)
+        if not isinstance(found.node, ast.ClassDef)
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

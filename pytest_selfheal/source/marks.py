@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pytest_selfheal.records import MarkerOptions
 from pytest_selfheal.source.outline import dotted_origin
-from pytest_selfheal.source.parsing import encoding_of
+from pytest_selfheal.source.parsing import encoding_of, once_per_tree
 
 _HEAL = {"pytest_selfheal.heal", "pytest_selfheal.marker.heal"}
 _QUOTED = 60
@@ -153,7 +153,8 @@ def _with_comment_option(
     return _with_option(options, name, value)
 
 
-def _lines_in_strings(tree: ast.Module) -> set[int]:
+@once_per_tree
+def _lines_in_strings(tree: ast.Module) -> Collection[int]:
     """Give the lines that continue a string begun above: what looks like a comment is none."""
     inside: set[int] = set()
     pending: list[ast.AST] = [tree]

@@ -6,12 +6,13 @@ import ast
 import copy
 import dis
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Literal
 
 from pytest_selfheal.source.kinds import FunctionNode, substatements
+from pytest_selfheal.source.parsing import once_per_tree, parse_text
 
 _GLOBAL_OPS = {
     "LOAD_GLOBAL",
@@ -60,12 +61,26 @@ class ImportedName:
         """Tell whether both bind the same object, in the file `path` or one beside it.
 
         A relative import is known by its folders only, so `src.ledger.x` counts as
-        `ledger.x`: where packages begin is not known here.
+        `ledger.x`: where packages begin is not known here. Only that they begin with a
+        folder around the file is: `json` is not the `.json` beside it.
         """
         mine, theirs = self.origin(path), other.origin(path)
         if bool(self.level) == bool(other.level):
             return mine == theirs
-        return f".{mine}".endswith(f".{theirs}") or f".{theirs}".endswith(f".{mine}")
+        absolute, relative = (theirs, mine) if self.level else (mine, theirs)
+        is_around = absolute.partition(".")[0] in path.split("/")[:-1]
+        return is_around and f".{relative}".endswith(f".{absolute}")
+
+    def as_from(self, others: Iterable[ImportedName], path: str) -> ImportedName:
+        """Give the same import as a file writes it that has a `from` import of the module."""
+        if self.name is None:
+            return self
+        mine = replace(self, name=None, asname="_")
+        for other in others:
+            theirs = replace(other, name=None, asname="_")
+            if other.name is not None and mine.is_same_thing(theirs, path):
+                return replace(self, level=other.level, module=other.module)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +107,8 @@ def imported_names(node: ast.stmt) -> tuple[ImportedName, ...]:
     return ()
 
 
-def module_bindings(tree: ast.Module) -> dict[str, tuple[Binding, ...]]:
+@once_per_tree
+def module_bindings(tree: ast.Module) -> Mapping[str, tuple[Binding, ...]]:
     """Give the names that a module binds outside its functions and classes.
 
     Statements inside `if`, `try`, `with` and loops count. The values are in source order.
@@ -238,8 +254,8 @@ def _quoted_names(annotation: ast.expr) -> set[str]:
     for part in ast.walk(annotation):
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
             try:
-                quoted = ast.parse(part.value, mode="eval")
-            except (SyntaxError, ValueError):
+                quoted = parse_text(f"({part.value}\n)")
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue  # a Literal's text, say
             names |= {each.id for each in ast.walk(quoted) if isinstance(each, ast.Name)}
     return names

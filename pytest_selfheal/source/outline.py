@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from pytest_selfheal.source.parsing import once_per_tree
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -25,12 +27,15 @@ class Outlined:
     """It stands inside a function."""
 
 
-def definitions(tree: ast.Module) -> Iterator[Outlined]:
+@once_per_tree
+def definitions(tree: ast.Module) -> Sequence[Outlined]:
     """Give every function and class that is not inside a function, in source order.
 
     Those under `if`, `try`, `with`, `for`, `while` and `match` are given as well.
     """
-    return (found for found in walk(tree) if isinstance(found, Outlined) and not found.is_local)
+    return tuple(
+        found for found in walk(tree) if isinstance(found, Outlined) and not found.is_local
+    )
 
 
 def walk(tree: ast.Module) -> Iterator[Outlined | ast.stmt]:
@@ -101,7 +106,8 @@ def first_line(node: ast.stmt) -> int:
     return decorators[0].lineno if decorators else node.lineno
 
 
-def import_origins(tree: ast.Module) -> dict[str, str]:
+@once_per_tree
+def import_origins(tree: ast.Module) -> Mapping[str, str]:
     """Map the names that imports outside functions bind to what they stand for, dotted.
 
     `import a.b` binds `a`; relative imports keep their leading dots.

@@ -5,8 +5,17 @@ from __future__ import annotations
 import ast
 import io
 import sys
+import threading
 import tokenize
 import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+_KEPT_BYTES = 2 * 2**20
+"""How much source is kept parsed; a tree takes about thirty times its source."""
 
 
 class UnparsableError(ValueError):
@@ -17,17 +26,72 @@ class UnparsableError(ValueError):
         self.line = line
 
 
+class _Kept:
+    """The trees of the sources that were parsed last, so that each is parsed once.
+
+    A heal looks at the same few files for each stub, each reply and each verification.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._trees: OrderedDict[bytes, ast.Module] = OrderedDict()
+        self._size = 0
+
+    def get(self, source: bytes) -> ast.Module | None:
+        with self._lock:
+            tree = self._trees.get(source)
+            if tree is not None:
+                self._trees.move_to_end(source)
+            return tree
+
+    def put(self, source: bytes, tree: ast.Module) -> ast.Module:
+        """Keep a tree, and give the one that is kept for this source."""
+        with self._lock:
+            known = self._trees.setdefault(source, tree)
+            if known is tree:
+                self._size += len(source)
+            while self._size > _KEPT_BYTES and len(self._trees) > 1:
+                oldest, _ = self._trees.popitem(last=False)
+                self._size -= len(oldest)
+            return known
+
+
+_kept = _Kept()
+_Found = TypeVar("_Found")
+
+
+def once_per_tree(look: Callable[[ast.Module], _Found]) -> Callable[[ast.Module], _Found]:
+    """Keep what a function finds in a tree for as long as the tree is kept.
+
+    The findings are looked at by many, and changed by nobody.
+    """
+    known: WeakKeyDictionary[ast.Module, _Found] = WeakKeyDictionary()
+
+    @wraps(look)
+    def looked(tree: ast.Module) -> _Found:
+        found = known.get(tree)
+        if found is None:
+            found = known[tree] = look(tree)
+        return found
+
+    return looked
+
+
 def parse(source: bytes) -> ast.Module:
     """Parse a file's bytes as an import would: BOM, cookie and line ends as they are.
+
+    Returns:
+        A tree that others may hold too: it is looked at, never changed.
 
     Raises:
         UnparsableError: It is no Python of this interpreter's version, or nested too deeply.
     """
+    known = _kept.get(source)
+    if known is not None:
+        return known
     python = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape is the importer's to tell
-            return ast.parse(source)
+        return _kept.put(source, parse_text(source))
     except SyntaxError as error:
         what = " ".join(str(error.msg).split())
         raise UnparsableError(f"{python} cannot parse it ({what})", error.lineno or 1) from error
@@ -35,6 +99,17 @@ def parse(source: bytes) -> ast.Module:
         raise UnparsableError(f"{python} cannot parse it ({error})", 1) from error
     except (RecursionError, MemoryError) as error:
         raise UnparsableError(f"it is nested too deeply for {python} to parse", 1) from error
+
+
+def parse_text(text: str | bytes) -> ast.Module:
+    """Parse a piece of code without a word of what the compiler only warns of.
+
+    Raises:
+        SyntaxError: It is no Python; or ValueError, RecursionError, MemoryError.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
 
 
 def encoding_of(source: bytes) -> str:

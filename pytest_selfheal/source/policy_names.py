@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pytest_selfheal.source.names import ImportedName, imported_names, module_bindings
+from pytest_selfheal.source.parsing import once_per_tree
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SAME = {"posix": "os", "nt": "os", "posixpath": "os.path", "ntpath": "os.path"}
@@ -35,13 +36,16 @@ class Names:
         """Gather the names of a tree; where `others` bind the same ones, the tree's count."""
         imported: dict[str, ImportedName] = {}
         known: set[str] = set()
-        for each in (*others, tree):
-            imported.update(_imports_of(each))
-            known |= set(module_bindings(each))
+        for other in others:
+            imports, bound = _bound_in_module(other)
+            imported.update(imports)
+            known |= bound
+        imported.update(_imports_of(tree))
+        known |= set(module_bindings(tree))
         names = cls(
             imported=imported,
             aliases={},
-            locals=_local_names(tree),
+            locals=local_names(tree),
             top_level=frozenset(
                 name
                 for name, bindings in module_bindings(tree).items()
@@ -176,6 +180,12 @@ def _canonical(dotted: str) -> str:
     return f"{_SAME.get(package, package)}{dot}{rest}"
 
 
+@once_per_tree
+def _bound_in_module(tree: ast.Module) -> tuple[Mapping[str, ImportedName], frozenset[str]]:
+    """Give a user's module's imports and names: many replies are read beside the same one."""
+    return _imports_of(tree), frozenset(module_bindings(tree))
+
+
 def _imports_of(tree: ast.Module) -> dict[str, ImportedName]:
     return {
         imported.bound: imported
@@ -188,7 +198,8 @@ def _imports_of(tree: ast.Module) -> dict[str, ImportedName]:
 # --- scopes ----------------------------------------------------------------------------
 
 
-def _local_names(tree: ast.AST) -> frozenset[int]:
+def local_names(tree: ast.AST) -> frozenset[int]:
+    """Give the identities of the `Name` nodes that are some function's own variables."""
     found: set[int] = set()
     for node in ast.iter_child_nodes(tree):
         _gather_locals(node, frozenset(), found)

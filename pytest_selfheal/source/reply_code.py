@@ -48,6 +48,8 @@ class Code:
     text: str
     tree: ast.Module
     lines: tuple[str, ...]
+    as_given: tuple[str, ...]
+    """The same lines with the indentation that they had in the reply."""
     comments: dict[int, str]
     """The comments that stand on a line of their own, by 1-based line."""
 
@@ -66,7 +68,8 @@ def parse_code(blocks: Sequence[str], what: str = "the reply's code") -> Code:
     Raises:
         Unusable: It is too large, no Python, or nested too deeply to be worked on.
     """
-    text = "\n".join(_tidy(block) for block in blocks)
+    plain = [_plain(block) for block in blocks]
+    text = "\n".join(_tidy(block) for block in plain)
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_CODE_BYTES:
         raise Unusable(
@@ -80,13 +83,17 @@ def parse_code(blocks: Sequence[str], what: str = "the reply's code") -> Code:
         text=text,
         tree=tree,
         lines=tuple(text.split("\n")),
+        as_given=tuple("\n".join(plain).split("\n")),
         comments=dict(_own_line_comments(text)),
     )
 
 
-def _tidy(block: str) -> str:
+def _plain(block: str) -> str:
     block = block.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
-    block = block.strip("\n") + "\n"
+    return block.strip("\n") + "\n"
+
+
+def _tidy(block: str) -> str:
     first = next((line for line in block.split("\n") if line.strip()), "")
     return dedent_code(block, _indent_of(first))
 
@@ -150,6 +157,14 @@ def _own_line_comments(text: str) -> Iterator[tuple[int, str]]:
 # --- quoting ---------------------------------------------------------------------------
 
 
+def quote_as_given(code: Code, node: ast.stmt) -> str:
+    """Give a definition's text without its decorators, indented as the reply has it."""
+    last = _last_comment_below(
+        code, node.end_lineno or node.lineno, _indent_of(code.lines[node.lineno - 1])
+    )
+    return "\n".join(code.as_given[node.lineno - 1 : last]) + "\n"
+
+
 def quote_statement(code: Code, node: ast.stmt, *, decorators: bool) -> str:
     """Give a statement's text, dedented, with the comments that belong to it.
 
@@ -164,7 +179,7 @@ def quote_statement(code: Code, node: ast.stmt, *, decorators: bool) -> str:
     if not isinstance(node, _DECORATED):
         return _quote_simple(code, node)
     first = first_line(node) if decorators else node.lineno
-    indent = node.col_offset
+    indent = _indent_of(code.lines[node.lineno - 1])  # the column counts form feeds too
     if decorators:
         first = _first_comment_above(code, first, indent)
     last = _last_comment_below(code, node.end_lineno or node.lineno, indent)
@@ -178,12 +193,13 @@ def _quote_simple(code: Code, node: ast.stmt) -> str:
     rest = code.lines[end - 1].encode()[node.end_col_offset or 0 :].decode().strip()
     if rest.startswith("#"):
         text = f"{text}  {rest}"
+    indent = _indent_of(code.lines[node.lineno - 1])
     is_alone = not code.lines[node.lineno - 1].encode()[: node.col_offset].strip()
     if is_alone:
-        first = _first_comment_above(code, node.lineno, node.col_offset)
+        first = _first_comment_above(code, node.lineno, indent)
         above = [line.strip() for line in code.lines[first - 1 : node.lineno - 1]]
         text = "\n".join([*above, text])
-    return dedent_code(text + "\n", node.col_offset)
+    return dedent_code(text + "\n", indent)
 
 
 def _first_comment_above(code: Code, line: int, indent: int) -> int:
@@ -203,20 +219,23 @@ def _last_comment_below(code: Code, line: int, indent: int) -> int:
 
 
 def _indent_of(line: str) -> int:
-    return len(line) - len(line.lstrip())
+    blanks = line[: len(line) - len(line.lstrip())]
+    return len(blanks.rpartition("\f")[2])  # a form feed begins the line anew
 
 
 def dedent_code(text: str, indent: int) -> str:
     """Take `indent` characters off the beginning of lines, save those inside strings."""
-    inside = _lines_inside_strings(text) if indent else set()
+    inside = lines_inside_strings(text) if indent else set()
     lines = text.split("\n")
     for number, line in enumerate(lines, start=1):
         if number not in inside:
-            lines[number - 1] = line[min(indent, _indent_of(line)) :]
+            there = _indent_of(line)
+            start = len(line) - len(line.lstrip()) - there
+            lines[number - 1] = line[:start] + line[start + min(indent, there) :]
     return "\n".join(lines)
 
 
-def _lines_inside_strings(text: str) -> set[int]:
+def lines_inside_strings(text: str) -> set[int]:
     """Give the lines that begin inside a string of several lines."""
     inside: set[int] = set()
     starts: list[int] = []
@@ -237,7 +256,8 @@ def _lines_inside_strings(text: str) -> set[int]:
 
 def placeholder(code: Code, node: ast.stmt) -> str | None:
     """Give a comment inside a definition that stands for code left out, if there is one."""
-    last = _last_comment_below(code, node.end_lineno or node.lineno, node.col_offset)
+    indent = _indent_of(code.lines[node.lineno - 1])
+    last = _last_comment_below(code, node.end_lineno or node.lineno, indent)
     for line in range(first_line(node), last + 1):
         if line not in code.comments or not _PLACEHOLDER.match(code.comments[line]):
             continue

@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from pytest_selfheal.errors import Unusable
 from pytest_selfheal.records import Stub
 from pytest_selfheal.source.kinds import kind_of
+from pytest_selfheal.source.names import names_bound_by
 from pytest_selfheal.source.outline import FUNCTIONS, Outlined, definitions
+from pytest_selfheal.source.parsing import once_per_tree
 from pytest_selfheal.source.reply_code import Code
+from pytest_selfheal.source.user_module import UserModule
 
 _ACCESSORS = ("setter", "deleter")
 
 
 def match_targets(
-    code: Code, stubs: Sequence[Stub], trees: Mapping[str, ast.Module]
+    code: Code, stubs: Sequence[Stub], users: Mapping[str, UserModule]
 ) -> tuple[Outlined, ...]:
     """Give the reply's definition for each stub, in the order of `stubs`.
 
@@ -24,23 +27,19 @@ def match_targets(
     Args:
         code: The reply.
         stubs: What was asked for.
-        trees: The stubs' modules, by path.
+        users: The stubs' modules, by path.
 
     Raises:
         Unusable: A target is missing, or stands there more than once.
     """
     given = [found for found in definitions(code.tree) if isinstance(found.node, FUNCTIONS)]
-    roles = {stub: _role_of_stub(stub, trees[stub.path]) for stub in stubs}
+    roles = {stub: _role_of_stub(stub, users[stub.path]) for stub in stubs}
     return tuple(_find(stub, stubs, roles, given) for stub in stubs)
 
 
-def _role_of_stub(stub: Stub, tree: ast.Module) -> str:
-    for found in definitions(tree):
-        if (found.qualname, found.index) == (stub.qualname, stub.index) and isinstance(
-            found.node, FUNCTIONS
-        ):
-            return _role(found)
-    return ""
+def _role_of_stub(stub: Stub, user: UserModule) -> str:
+    found = user.functions.get((stub.qualname, stub.index))
+    return _role(found) if found is not None else ""
 
 
 def _role(found: Outlined) -> str:
@@ -98,24 +97,45 @@ def without_restated(tree: ast.Module, users: Sequence[ast.Module]) -> ast.Modul
     They are the user's, do not enter the file a second time, and are not the model's to
     answer for.
     """
-    known = {ast.dump(node) for user in users for node in user.body}
-    for user in users:
-        for found in definitions(user):
-            if found.classes:
-                known.add(_place(found.classes, found.node))
-    body = [_pruned(node, (), known) for node in tree.body if ast.dump(node) not in known]
+    known = [_statements(user) for user in users]
+    body = [_pruned(node, (), known) for node in tree.body if not _is_known(node, (), known)]
     return ast.Module(body=body, type_ignores=[])
 
 
-def _place(classes: Sequence[ast.ClassDef], node: ast.stmt) -> str:
-    return ".".join(each.name for each in classes) + ":" + ast.dump(node)
+_Place = tuple[tuple[str, ...], str, str]
+_Known = Mapping[_Place, Sequence[ast.stmt]]
 
 
-def _pruned(node: ast.stmt, classes: tuple[ast.ClassDef, ...], known: set[str]) -> ast.stmt:
+def _place(node: ast.stmt, classes: Sequence[ast.ClassDef]) -> _Place:
+    """Give what statements that are the same have in common, and few others have."""
+    name = getattr(node, "name", None) or min(names_bound_by([node]), default="")
+    return tuple(each.name for each in classes), type(node).__name__, str(name)
+
+
+@once_per_tree
+def _statements(user: ast.Module) -> _Known:
+    known: dict[_Place, list[ast.stmt]] = {}
+    for node in user.body:
+        known.setdefault(_place(node, ()), []).append(node)
+    for found in definitions(user):
+        if found.classes:
+            known.setdefault(_place(found.node, found.classes), []).append(found.node)
+    return known
+
+
+def _is_known(node: ast.stmt, classes: Sequence[ast.ClassDef], known: Sequence[_Known]) -> bool:
+    place = _place(node, classes)
+    alike = [each for statements in known for each in statements.get(place, ())]
+    return bool(alike) and ast.dump(node) in map(ast.dump, alike)
+
+
+def _pruned(node: ast.stmt, classes: tuple[ast.ClassDef, ...], known: Sequence[_Known]) -> ast.stmt:
     if not isinstance(node, ast.ClassDef):
         return node
     inside = (*classes, node)
-    body = [_pruned(each, inside, known) for each in node.body if _place(inside, each) not in known]
+    body = [
+        _pruned(each, inside, known) for each in node.body if not _is_known(each, inside, known)
+    ]
     parts = {name: getattr(node, name) for name in node._fields}
     parts["body"] = body or [ast.Pass(lineno=node.lineno, col_offset=0)]
     return ast.copy_location(ast.ClassDef(**parts), node)
