@@ -93,6 +93,8 @@ REFUSED = {
     "SystemExit(0)": (body("raise SystemExit(0)"), "'SystemExit'"),
     "KeyboardInterrupt": (body("raise KeyboardInterrupt"), "'KeyboardInterrupt'"),
     # changing what others use
+    "sys": ("import sys\n" + body("sys.displayhook = x"), "'sys'"),
+    "setattr on sys": ("import sys\n" + body("setattr(sys, 'stdout', x)"), "'sys'"),
     "module attribute": ("import math\n" + body("math.isclose = lambda *a: True"), "'math'"),
     "module attribute, local": (body("import time", "time.perf_counter = x"), "'time'"),
     "deep module": (body("import os.path", "os.path.join = x"), "'os.path'"),
@@ -253,6 +255,13 @@ HONEST = {
     "processes": "import multiprocessing\n" + body("return multiprocessing.cpu_count()"),
     "function attribute": body("f.calls = 1", "return f.calls"),
     "decimal context": "import decimal\n" + body("decimal.getcontext().prec = 50", "return 1"),
+    "streams": body(
+        "import sys", "old, sys.stdout = sys.stdout, x", "sys.argv = []", "sys.stdout = old"
+    ),
+    "last error": "import sys\n" + body("sys.last_value = x", "del sys.ps1"),
+    "a new variable": body("global _tables", "_tables = x", "return _tables"),
+    "defaults of the stub's own": "def f(x, y=open('x')):\n    return x, y\n",
+    "defaults of the stub's own method": "class A:\n    def f(x, y=make()):\n        return x, y\n",
     "the word test": "def _is_test(x):\n    return x\n" + body("return _is_test(x)"),
     "latest module": "from latest import contest\n" + body("return contest"),
 }
@@ -270,6 +279,14 @@ USERS_OWN = {
     "sys.modules": ("import sys\nHAS = 'x' in sys.modules\n", body("return sys.modules[x]")),
     "os.kill": ("import os\ndef stop(p):\n    os.kill(p, 15)\n", body("os.kill(x, 9)")),
     "own class": ("class Box:\n    count = 0\n", "class Box:\n def f(self):\n  Box.count += 1\n"),
+    "another class's variable": (
+        "class Box:\n    count: int = 0\nclass Other: ...\n",
+        body("Box.count = x", "del Box.count"),
+    ),
+    "an import that only it uses": (
+        "def g():\n    return 1\n",
+        "from codecs import open\n" + body("return open(x)"),
+    ),
     "own variable": ("_next = 0\n", body("global _next", "_next += 1", "return _next")),
     "own object": ("from app import state\n", body("state.count = 3")),
     "name of a builtin": ("def filter(x): ...\n", "def filter(x):\n    return x\n"),
@@ -286,6 +303,29 @@ FOREIGN = {
     "function": ("def rate():\n    return 1\n", body("rate.cache = x"), "'rate'"),
     "rebinds function": ("def rate(): ...\n", body("global rate", "rate = x"), "'rate'"),
     "rebinds import": ("import math\n", body("global math", "math = x"), "'math'"),
+    "a method of a class": (
+        "class Box:\n    count = 0\n    def f(self): ...\n",
+        body("Box.f = x"),
+        "'Box'",
+    ),
+    "a new attribute": ("class Box:\n    count = 0\n", body("Box.total = x"), "'Box'"),
+    "a builtin": ("", body("global len", "len = x"), "rebinds 'len'"),
+    "an import over a builtin": (
+        "def g():\n    return open('a')\n",
+        "from codecs import open\n" + body("return open(x)"),
+        "imports 'open' over the builtin",
+    ),
+    "a hook": (
+        "",
+        body("global pytest_runtest_makereport", "pytest_runtest_makereport = x"),
+        "rebinds",
+    ),
+    "a hook as a helper": (
+        "import pytest\n",
+        "def pytest_runtest_makereport(item): ...\n" + body("return pytest_runtest_makereport"),
+        "'pytest_runtest_makereport'",
+    ),
+    "a module's own name": ("", body("global __getattr__", "__getattr__ = x"), "rebinds"),
     "rebinds nothing": ("", body("global pytest_plugins", "pytest_plugins = x"), "rebinds"),
     "imports itself": ("import app\n", body("from app import prices", "prices.f = x"), "'prices'"),
     "heals itself": (

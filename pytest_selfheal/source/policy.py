@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pytest_selfheal.source.names import ImportedName, imported_names
+from pytest_selfheal.source.parsing import parse_text
 from pytest_selfheal.source.policy_context import Check, Context, Violation, make_context
 from pytest_selfheal.source.policy_names import Names
 from pytest_selfheal.source.policy_top import top_level_effects
@@ -223,7 +224,7 @@ def code_in_strings(tree: ast.Module, context: Context) -> Iterator[Violation]:
 
 def _in_string(text: str | bytes, line: int, context: Context) -> Iterator[Violation]:
     try:
-        inner = ast.parse(text)
+        inner = parse_text(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # it fails in the sandbox, too
     inside = replace(context, names=context.names.with_tree(inner))
@@ -236,7 +237,7 @@ def _in_string(text: str | bytes, line: int, context: Context) -> Iterator[Viola
 def no_top_level_effects(tree: ast.Module, context: Context) -> Iterator[Violation]:
     """Refuse statements at module level that do something when the module is imported."""
     if not context.is_checks:
-        yield from top_level_effects(tree, context.names)
+        yield from top_level_effects(tree, context.names, context.targets)
 
 
 CHECKS: tuple[Check, ...] = (

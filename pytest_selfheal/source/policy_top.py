@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from pytest_selfheal.source.kinds import is_docstring
 from pytest_selfheal.source.names import is_main_guard, is_typing_guard
@@ -43,13 +43,23 @@ _HARMLESS_CALLS = frozenset(_LIST.split())
 _HARMLESS_MODULES = ("math.", "cmath.", "string.", "operator.", "unicodedata.")
 
 
-def top_level_effects(tree: ast.Module, names: Names) -> Iterator[tuple[int, str]]:
-    """Give `(line, reason)` for each statement that acts when the module is imported."""
+def top_level_effects(
+    tree: ast.Module, names: Names, targets: Collection[str] = ()
+) -> Iterator[tuple[int, str]]:
+    """Give `(line, reason)` for each statement that acts when the module is imported.
+
+    Args:
+        tree: The reply.
+        names: What its names stand for.
+        targets: Qualified names of the definitions asked for: of these the bodies alone
+            are taken, and their signatures are the user's own.
+    """
     own = frozenset(names.top_level)
+    asked = frozenset(target.rpartition(".")[2] for target in targets)
     for node in tree.body:
         if is_main_guard(node) or _is_typing_block(node):
             continue
-        yield from _effects(node, names, own)
+        yield from _effects(node, names, own, asked)
 
 
 def _is_typing_block(node: ast.stmt) -> bool:
@@ -61,14 +71,17 @@ def _is_typing_block(node: ast.stmt) -> bool:
     )
 
 
-def _effects(node: ast.stmt, names: Names, own: frozenset[str]) -> Iterator[tuple[int, str]]:
+def _effects(
+    node: ast.stmt, names: Names, own: frozenset[str], asked: frozenset[str]
+) -> Iterator[tuple[int, str]]:
     if isinstance(node, ast.ClassDef):
         for inner in node.body:
-            yield from _effects(inner, names, own | _methods(node))
+            yield from _effects(inner, names, own | _methods(node), asked)
     elif isinstance(node, (ast.Assign, ast.AnnAssign)):
         yield from _effects_of_value(node, names, own)
     elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        yield from _bad_calls([*node.args.defaults, *node.args.kw_defaults], names, own)
+        if node.name not in asked:
+            yield from _bad_calls([*node.args.defaults, *node.args.kw_defaults], names, own)
     elif not _does_nothing(node):
         yield (
             node.lineno,

@@ -14,11 +14,31 @@ from pytest_selfheal.source.policy_names import Names
 def foreign_writes(tree: ast.Module, context: Context) -> Iterator[Violation]:
     """Refuse to change modules, and classes and functions that the reply does not define."""
     for node in ast.walk(tree):
+        if _is_meant_to_change(node, context):
+            continue
         for changed in _changed_objects(node, context.names):
             reason = _foreign_reason(changed, context)
             if reason:
                 shown = ast.unparse(changed)
                 yield node.lineno, f"it changes {shown!r}: {reason}"  # type: ignore[attr-defined]
+
+
+_PROGRAMS_OWN = {
+    *("sys.stdin", "sys.stdout", "sys.stderr", "sys.argv", "sys.ps1", "sys.ps2"),
+    *("sys.last_type", "sys.last_value", "sys.last_traceback", "sys.last_exc"),
+}
+"""What every program may set: no verdict rests on it."""
+
+
+def _is_meant_to_change(node: ast.AST, context: Context) -> bool:
+    """Whether it sets what is there to be set: a stream, or a variable of the user's class."""
+    if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, (ast.Store, ast.Del)):
+        return False
+    owner = node.value
+    is_users = isinstance(owner, ast.Name) and context.user_kinds.get(owner.id) == "class"
+    if is_users and ast.unparse(node) in context.user_class_variables:
+        return True
+    return context.names.dotted(node) in _PROGRAMS_OWN
 
 
 def _changed_objects(node: ast.AST, names: Names) -> Iterator[ast.expr]:
@@ -101,24 +121,41 @@ def _user_reason(changed: ast.expr, context: Context) -> str | None:
 
 
 def foreign_globals(tree: ast.Module, context: Context) -> Iterator[Violation]:
-    """Refuse `global` on names that are neither the reply's nor variables of the module."""
+    """Refuse `global` on what the module has and is no variable, and on everybody's names."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Global):
             continue
         for name in node.names:
             kind = context.user_kinds.get(name)
-            if kind != "variable" and (kind is not None or name not in context.names.top_level):
+            if kind is None and name not in context.names.top_level:
+                is_new = not _is_everybodys(name) and name[:2] != "__"
+                kind = "variable" if is_new else "builtin"
+            if kind not in (None, "variable"):
                 yield node.lineno, f"it rebinds {name!r}: that is no variable of the module"
 
 
 def shadowed_names(tree: ast.Module, context: Context) -> Iterator[Violation]:
-    """Refuse module-level names that would hide a builtin, or the runner, from the module."""
+    """Refuse module-level names that would hide a builtin, or the runner, from the module.
+
+    In a `conftest.py` a function called `pytest_…` is a hook: it speaks to the runner.
+    """
     if context.is_checks:
         return
     for name, bindings in module_bindings(tree).items():
         known = name in context.user_kinds or any(
             target.split(".")[-1] == name for target in context.targets
         )
-        is_taken = (hasattr(builtins, name) and name[:1] != "_") or name == "pytest"
-        if is_taken and not known and bindings[0].kind != "import":
+        if not _is_everybodys(name) or known:
+            continue
+        if bindings[0].kind == "import":
+            if f"builtins.{name}" in context.user:
+                reason = f"it imports {name!r} over the builtin, which the module uses"
+                yield bindings[0].node.lineno, f"{reason}: import it under another name"
+        else:
             yield bindings[0].node.lineno, f"it defines {name!r}, which everybody else knows"
+
+
+def _is_everybodys(name: str) -> bool:
+    """Whether a module's name would be taken for a builtin, for the runner, or for its hook."""
+    is_builtin = hasattr(builtins, name) and name[:1] != "_"
+    return is_builtin or name == "pytest" or name.startswith("pytest_")
