@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from pytest_selfheal.errors import EditConflict, Unusable
 from pytest_selfheal.records import MarkerOptions, Piece, Stub
 from pytest_selfheal.source import edit as edit_module
-from pytest_selfheal.source.edit import drop_lines, rewrite
+from pytest_selfheal.source.edit import rewrite
 from pytest_selfheal.source.find import find_in_source
+from pytest_selfheal.source.lossless import drop_lines
 from pytest_selfheal.source.outline import FUNCTIONS, definitions, first_line
 from pytest_selfheal.source.reply_code import dedent_code
 
@@ -66,7 +67,7 @@ BODIES = {
     ),
     "pass with comments": (
         "a = 1\ndef f(x):  # head\n    # todo\n    pass  # here\n    # end\nb = 2\n",
-        "a = 1\ndef f(x):  # head\n    return x\nb = 2\n",
+        "a = 1\ndef f(x):  # head\n    return x\n    # end\nb = 2\n",
         "def f(x):\n    return x\n",
     ),
     "the stub's docstring wins": (
@@ -87,7 +88,35 @@ BODIES = {
     "one line": (
         "def f(x): ...  # noqa\n\n\nb = 2\n",
         "def f(x):  # noqa\n    return x\n\n\nb = 2\n",
+        "def f(x):\n    return x\n",
+    ),
+    "one line for one line": (
+        "def f(x): ...  # noqa\n\n\nb = 2\n",
+        "def f(x): y = x; return y  # noqa\n\n\nb = 2\n",
+        "def f(x): y = x; return y  # mine\n",
+    ),
+    "one line and its comment": (
+        "def f(x): pass\nb = 2\n",
+        "def f(x): return x  # so\nb = 2\n",
+        "def f(x): return x  # so\n",
+    ),
+    "one line below a docstring": (
+        'def f(x):\n    "Mine."\n    ...\n',
+        'def f(x):\n    "Mine."\n    return x\n',
         "def f(x): return x\n",
+    ),
+    "comments below the stub": (
+        "class A:\n    def f(self):\n        ...\n        # mine\n\n        # too\n\n    # g's\n"
+        "    def g(self): ...\n",
+        "class A:\n    def f(self):\n        return 1\n        # yours\n        # mine\n\n"
+        "        # too\n\n    # g's\n    def g(self): ...\n",
+        "def f(self):\n    return 1\n    # yours\n",
+    ),
+    "comments below the stub and the same of the reply": (
+        "class A:\n    def f(self):\n        ...\n        # mine\n\n\n        # too\n    x = 1\n",
+        "class A:\n    def f(self):\n        return 1\n        # mine\n\n\n        # too\n"
+        "    x = 1\n",
+        "def f(self):\n    return 1\n    # mine\n    # too\n",
     ),
     "one line in a class": (
         "class A:\n  def f(self): pass\n  def g(self): pass\n",
@@ -487,6 +516,46 @@ IMPORTS = {
         "from .rates import RATE\n\n\n{f}",
         ["from app.rates import RATE"],
     ),
+    "from a module that is imported whole": (
+        "import collections\n\n\ndef f(x): ...\n",
+        "import collections\nfrom collections import OrderedDict\n\n\n{f}",
+        ["from collections import OrderedDict"],
+    ),
+    "the whole of a module that names come from": (
+        "from collections import OrderedDict\n\n\ndef f(x): ...\n",
+        "import collections\nfrom collections import OrderedDict\n\n\n{f}",
+        ["import collections"],
+    ),
+    "under another name": (
+        "import numpy\n\n\ndef f(x): ...\n",
+        "import numpy\nimport numpy as np\n\n\n{f}",
+        ["import numpy as np"],
+    ),
+    "relative, as the file has it": (
+        "from .rates import RATE\n\n\ndef f(x): ...\n",
+        "from .rates import LIMIT, RATE\n\n\n{f}",
+        ["from app.rates import LIMIT"],
+    ),
+    "absolute, as the file has it": (
+        "from app.rates import RATE\n\n\ndef f(x): ...\n",
+        "from app.rates import LIMIT as L, RATE\n\n\n{f}",
+        ["from .rates import LIMIT as L"],
+    ),
+    "from the package itself": (
+        "from . import rates\n\n\ndef f(x): ...\n",
+        "from . import limits, rates\n\n\n{f}",
+        ["from app import limits", "from app import rates"],
+    ),
+    "a module of the library beside one of ours": (
+        "from .json import dumps\n\n\ndef f(x): ...\n",
+        "from json import loads\n\nfrom .json import dumps\n\n\n{f}",
+        ["from json import loads"],
+    ),
+    "below __all__": (
+        "__all__ = ['f']\n\nimport os\n\n\ndef f(x): ...\n",
+        "__all__ = ['f']\n\nimport json\nimport os\n\n\n{f}",
+        ["import json"],
+    ),
     "not for typing only": (
         "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import json\n\n\n"
         "def f(x): ...\n",
@@ -641,21 +710,104 @@ def test_pieces_one_after_the_other_give_what_they_give_together():
     assert made == rewrite(TWO, pieces)
 
 
-CONFLICTS = {
-    "helpers differ": (
-        {"helpers": ("_k = 1\n",)},
-        {"helpers": ("_k = 2\n",)},
-        r"for 'src/app/mod.py::A.g' and for 'src/app/mod.py::A.f' defines '_k' differently",
+K = "def {}(self):\n    return _k() + self._k\n"
+SECOND = {
+    "helpers": (
+        {"helpers": ("_k = int\n",)},
+        {"helpers": ("_k = str\n",)},
+        "_k = int\n_k_2 = str\n\n\n{f}{g}",
+    ),
+    "functions": (
+        {"helpers": ("def _k():\n    return 1\n",)},
+        {"helpers": ("async  def _k(x=1):\n    return _k, x.k\n",)},
+        "def _k():\n    return 1\n\n\nasync  def _k_2(x=1):\n    return _k_2, x.k\n\n\n{f}{g}",
+    ),
+    "a helper that another one needs": (
+        {"helpers": ("_j = 1\n", "def _k():\n    return _j\n")},
+        {"helpers": ("_j = 2\n", "def _k():\n    return _j\n")},
+        "_j = 1\n\n\ndef _k():\n    return _j\n\n\n_j_2 = 2\n\n\n"
+        "def _k_2():\n    return _j_2\n\n\n{f}{g}",
+    ),
+    "parameters, attributes and inner names stay": (
+        {"helpers": ("_k = int\n",)},
+        {
+            "helpers": (
+                "_k = str\n",
+                "def _j(é, _k=1):\n    '''_k'''\n    return _k, é._k, _j(_k=2)  # _k\n",
+                "def _i(é, x):\n    def _k(): ...\n    return é, _k\n",
+            )
+        },
+        "_k = int\n_k_2 = str\n\n\ndef _j(é, _k=1):\n    '''_k'''\n"
+        "    return _k, é._k, _j(_k=2)  # _k\n\n\n"
+        "def _i(é, x):\n    def _k(): ...\n    return é, _k\n\n\n{f}{g}",
     ),
     "helper and import": (
-        {"helpers": ("_k = 1\n",)},
+        {"helpers": ("_k = int\n",)},
         {"imports": ("import os as _k",)},
-        r"'src/app/mod.py::A.g' and .*::A.f' defines '_k' differently",
+        "import os as _k_2\n\n_k = int\n\n\n{f}{g}",
     ),
-    "imports differ": (
-        {"imports": ("import a as b",)},
-        {"imports": ("import c as b",)},
-        "defines 'b' differently",
+    "imports": (
+        {"imports": ("from a import _k",)},
+        {"imports": ("from b import _k",)},
+        "from a import _k\nfrom b import _k as _k_2\n\n\n{f}{g}",
+    ),
+    "one thing imported in two ways": (
+        {"imports": ("from .a import _k",)},
+        {"imports": ("from app.a import _k",)},
+        "from .a import _k\n\n\n{f}{G}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "after"), SECOND.values(), ids=SECOND)
+def test_the_second_thing_of_a_name_gets_another(first, second, after):
+    pieces = [
+        piece(TWO, K.format("f"), "A.f", **first),
+        piece(TWO, K.format("g"), "A.g", **second),
+    ]
+    made = rewrite(TWO, pieces)
+    assert made == rewrite(TWO, pieces[::-1])
+    f = "class A:\n    def f(self):\n        return _k() + self._k\n"
+    g = "    def g(self):\n        return _k_2() + self._k\n"
+    after = after.format(f=f, g=g, G=g.replace("_2", ""))
+    assert made.decode() == after + "\n\ndef h(x): ...\n"
+
+
+CONFLICTS = {
+    "one reply's helpers": (
+        {},
+        {"helpers": ("_k = 1\n", "_k = 2\n")},
+        r"for 'src/app/mod.py::A.g' defines '_k' twice, differently: use two names",
+    ),
+    "a name in a string": (
+        {"helpers": ("_k = 1\n",)},
+        {"helpers": ("_k = 2\n", "_j = ['_k']\n")},
+        r"for 'src/app/mod.py::A.g' and for 'src/app/mod.py::A.f' defines '_k' differently",
+    ),
+    "a name that is global": (
+        {"helpers": ("_k = 1\n",)},
+        {"helpers": ("_k = 2\n", "def _j():\n    global _k\n    _k = 3\n")},
+        "defines '_k' differently",
+    ),
+    "a name of a class's own": (
+        {"helpers": ("_k = 1\n",)},
+        {"helpers": ("_k = 2\n", "class _J:\n    _k = _k\n")},
+        "defines '_k' differently",
+    ),
+    "a name that is local as well": (
+        {"helpers": ("_k = 1\n",)},
+        {"helpers": ("_k = 2\n", "def _j(x):\n    return [_k for _k in x], _k\n")},
+        "defines '_k' differently",
+    ),
+    "a name that is imported inside": (
+        {"helpers": ("_k = 1\n",)},
+        {"helpers": ("_k = 2\n", "def _j():\n    from a import _k\n    return _k\n")},
+        "defines '_k' differently",
+    ),
+    "a package": (
+        {"helpers": ("_k = 1\n",)},
+        {"imports": ("import _k.a",)},
+        r"'src/app/mod.py::A.g' and .*::A.f' defines '_k' differently",
     ),
     "members differ": (
         {"members": ("_k = 1\n",)},
@@ -686,6 +838,29 @@ TAKEN = {
 def test_names_that_the_file_has(more, message):
     with pytest.raises(Unusable, match=message):
         rewrite(TWO, [piece(TWO, "def f(self):\n    return 1\n", "A.f", **more)])
+
+
+FAMILY = b"""\
+class Base(Generic[T]):
+    def _k(self): return 1
+class A(Base[int]):
+    def f(self): ...
+class Derived(A):
+    _j = 2
+class Sibling(Base):
+    _i = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("_k", "Base"), ("_j", "Derived")],
+    ids=["a base's", "a derived class's"],
+)
+def test_a_member_hides_none_of_the_family(name, where):
+    with pytest.raises(Unusable, match=rf"'{name}', which .* is already defined in '{where}'"):
+        rewrite(FAMILY, [piece(FAMILY, A_F, "A.f", members=(f"{name} = 1\n",))])
+    assert b"_i = 1" in rewrite(FAMILY, [piece(FAMILY, A_F, "A.f", members=("_i = 1\n",))])
 
 
 # --- refusals --------------------------------------------------------------------------
@@ -719,7 +894,8 @@ SPOILT = {
     "another function": (b"return 1", b"return 2", "something beside|more would change"),
     "the header": (b"def f(x)", b"def f(x, y)", "more would change"),
     "a comment": (b"# stays", b"# goes", r"the line '# stays' would change"),
-    "blanks": (b"g = 3", b"g  = 3", r"the line 'g = 3' would change"),
+    "blanks": (b"g = 3", b"g  = 3", "more would change"),
+    "blanks at a line's end": (b"g = 3", b"g = 3 ", r"the line 'g = 3' would change"),
     "an import": (b"import os", b"import sys", "loses 'import os'"),
     "another import": (b"import os", b"import os, sys", "not those asked for"),
     "the body": (b"return x", b"return  y", "the body of 'f' is not the reply's"),

@@ -19,6 +19,7 @@ from pytest_selfheal.source.names import (
     names_needed_at_once,
 )
 from pytest_selfheal.source.outline import Outlined
+from pytest_selfheal.source.parsing import parse_text
 
 _Key = tuple[str, int]
 
@@ -86,7 +87,7 @@ class _Gathering:
     def add(self, piece: Piece) -> None:
         key = (piece.stub.qualname, piece.stub.index)
         for text in piece.imports:
-            for node in ast.parse(text).body:
+            for node in parse_text(text).body:
                 for imported in imported_names(node):
                     self._import(imported, piece)
         host = self._position(self.outlined[key])
@@ -115,11 +116,17 @@ class _Gathering:
                 raise _taken(imported.bound, piece, binding)
             if not is_dotted or there.module == imported.module:
                 return
+        if any(
+            each.bound == imported.bound and each.is_same_thing(imported, path) and not is_dotted
+            for each in self.imports
+        ):
+            return
         if self._is_new("", imported.bound, dump, piece) or is_dotted:
-            self.imports[imported] = None
+            known = [each for node in self.tree.body for each in imported_names(node)]
+            self.imports[imported.as_from(known, path)] = None
 
     def _helper(self, text: str, host: int, piece: Piece) -> None:
-        (node,) = ast.parse(text).body
+        (node,) = parse_text(text).body
         dump = ast.dump(node)
         names = names_bound_by([node])
         for name in sorted(names):
@@ -133,22 +140,31 @@ class _Gathering:
             self.helpers.append(_Helper(text, node, host))
 
     def _member(self, text: str, key: _Key, piece: Piece) -> None:
-        (node,) = ast.parse(text).body
+        (node,) = parse_text(text).body
         dump = ast.dump(node)
         owner = self.outlined[key].classes[-1]
         scope = key[0].rpartition(".")[0]
         if any(ast.dump(each) == dump for each in owner.body):
             return
         names = names_bound_by([node])
-        taken = sorted(names & names_bound_by(owner.body))
-        if taken:
-            raise Unusable(
-                f"{taken[0]!r}, which the code for {piece.stub.target!r} adds to its class, "
-                f"is already defined in {owner.name!r}: use another name"
-            )
+        for each in self._lineage(owner):
+            taken = sorted(names & names_bound_by(each.body))
+            if taken:
+                raise Unusable(
+                    f"{taken[0]!r}, which the code for {piece.stub.target!r} adds to its class, "
+                    f"is already defined in {each.name!r}: use another name"
+                )
         fresh = [self._is_new(scope, name, dump, piece) for name in sorted(names)]
         if all(fresh):
             self.members.setdefault(key, []).append(text)
+
+    def _lineage(self, owner: ast.ClassDef) -> list[ast.ClassDef]:
+        """Give a class, the module's classes that it stands on, and those that stand on it."""
+        by_name = {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
+        above = {name: _base_names(node) & by_name.keys() for name, node in by_name.items()}
+        below = {name: {sub for sub in above if name in above[sub]} for name in by_name}
+        names = _reached(owner.name, above) | _reached(owner.name, below)
+        return [owner, *(by_name[name] for name in sorted(names - {owner.name}))]
 
     def _is_new(self, scope: str, name: str, dump: str, piece: Piece) -> bool:
         """Note what a name stands for; tell whether it is the first time.
@@ -159,13 +175,29 @@ class _Gathering:
         target = piece.stub.target
         known, other = self.owners.setdefault((scope, name), (dump, target))
         if known != dump:
-            raise Unusable(
-                f"the code for {target!r} and for {other!r} defines {name!r} differently: "
-                "use two names"
-            )
+            both = f"{target!r} and for {other!r} defines {name!r} differently"
+            if target == other:
+                both = f"{target!r} defines {name!r} twice, differently"
+            raise Unusable(f"the code for {both}: use two names")
         is_first = (scope, name) not in self.seen
         self.seen.add((scope, name))
         return is_first
+
+
+def _base_names(node: ast.ClassDef) -> set[str]:
+    bases = (base.value if isinstance(base, ast.Subscript) else base for base in node.bases)
+    return {base.id for base in bases if isinstance(base, ast.Name)}
+
+
+def _reached(start: str, steps: Mapping[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    pending = [start]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += steps.get(name, ())
+    return found
 
 
 def _taken(name: str, piece: Piece, binding: Binding) -> Unusable:

@@ -10,6 +10,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_selfheal.errors import EditConflict
@@ -25,9 +26,10 @@ from pytest_selfheal.source.outline import (
     first_line,
     import_origins,
 )
-from pytest_selfheal.source.parsing import UnparsableError, parse
+from pytest_selfheal.source.parsing import UnparsableError, encoding_of, parse, parse_text
 
 _Key = tuple[str, int]
+_BOM = b"\xef\xbb\xbf"
 
 
 def check_edit(
@@ -51,7 +53,9 @@ def check_edit(
         raise _conflict(path, f"the result cannot be parsed: {error}") from error
     _check_bodies(path, old, new, pieces)
     _check_imports(path, old, new, additions)
-    _check_others(path, old, new, pieces, additions)
+    _check_others(
+        path, _Outline.of(before, old, pieces), _Outline.of(after, new, pieces), additions
+    )
     _check_lines(path, before, after, old, pieces)
 
 
@@ -77,7 +81,7 @@ def _check_bodies(
     for key, piece in pieces.items():
         if key not in result:
             raise _conflict(path, f"{key[0]!r} is not in the result")
-        given = ast.parse(piece.definition).body[-1]
+        given = parse_text(piece.definition).body[-1]
         was, now = there[key].node, result[key].node
         if _dumps(_body(now)) != _dumps(_body(given)):
             raise _conflict(path, f"the body of {key[0]!r} is not the reply's")
@@ -120,49 +124,71 @@ def _imports(tree: ast.Module) -> Counter[str]:
 # --- everything else -------------------------------------------------------------------
 
 
-def _check_others(
-    path: str,
-    old: ast.Module,
-    new: ast.Module,
-    pieces: Mapping[_Key, Piece],
-    additions: Additions,
-) -> None:
+def _check_others(path: str, old: _Outline, new: _Outline, additions: Additions) -> None:
     added = Counter(
         _dump_of_text(text)
         for texts in (*additions.helpers.values(), *additions.members.values())
         for text in texts
     )
-    before = list(_outside(old, pieces))
-    after = list(_outside(new, pieces))
+    before, after = old.labels, new.labels
     surplus = Counter(after) - Counter(before)
-    if surplus != added:
+    found = Counter[str]()
+    for label, count in surplus.items():
+        found[new.dump(label)] += count
+    if found != added:
         raise _conflict(path, "more would change than the stubs and what they need")
     # What was added may stand anywhere between the rest; the rest keeps its order.
     left = dict(surplus)
     kept: list[str] = []
-    for dump in reversed(after):  # an added twin of something old stands above its class
-        if left.get(dump, 0):
-            left[dump] -= 1
+    for label in reversed(after):  # an added twin of something old stands above its class
+        if left.get(label, 0):
+            left[label] -= 1
         else:
-            kept.append(dump)
+            kept.append(label)
     if Counter(kept) != Counter(before) or (not surplus and kept[::-1] != before):
         raise _conflict(path, "something beside the stubs would change")
-    if [dump for dump in before if dump not in surplus] != [
-        dump for dump in kept[::-1] if dump not in surplus
+    if [label for label in before if label not in surplus] != [
+        label for label in kept[::-1] if label not in surplus
     ]:
         raise _conflict(path, "the order of what stands in the file would change")
 
 
 def _dump_of_text(text: str) -> str:
-    return ast.dump(ast.parse(text).body[0])
+    return ast.dump(parse_text(text).body[0])
 
 
-def _outside(tree: ast.Module, pieces: Mapping[_Key, Piece]) -> Iterator[str]:
-    """Give the dumps of a module's and its classes' statements, targets without bodies."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outline:
+    """A module's and its classes' statements in order, targets without bodies.
+
+    A statement's label is its text: statements that read the same are the same, and a long
+    file is not made into text a second time.
+    """
+
+    labels: list[str]
+    nodes: dict[str, ast.stmt]
+    """By label, where it is that of a whole statement."""
+
+    @classmethod
+    def of(cls, source: bytes, tree: ast.Module, pieces: Mapping[_Key, Piece]) -> _Outline:
+        """Outline a file."""
+        nodes: dict[str, ast.stmt] = {}
+        return cls(labels=list(_labels(source, tree, pieces, nodes)), nodes=nodes)
+
+    def dump(self, label: str) -> str:
+        """Give what a statement says, however it is laid out."""
+        return ast.dump(self.nodes[label]) if label in self.nodes else label
+
+
+def _labels(
+    source: bytes, tree: ast.Module, pieces: Mapping[_Key, Piece], whole: dict[str, ast.stmt]
+) -> Iterator[str]:
     origins = import_origins(tree)
     nodes: dict[Any, _Key] = {found.node: key for key, found in _functions(tree).items()}
+    text = source.removeprefix(_BOM).decode(encoding_of(source).removesuffix("-sig"))
+    lines = text.encode().splitlines(keepends=True)  # columns are counted in UTF-8
 
-    def dumps(body: Sequence[ast.stmt]) -> Iterator[str]:
+    def labels(body: Sequence[ast.stmt]) -> Iterator[str]:
         for node in body:
             if isinstance(node, (ast.Import, ast.ImportFrom)) and body is tree.body:
                 continue
@@ -170,24 +196,36 @@ def _outside(tree: ast.Module, pieces: Mapping[_Key, Piece]) -> Iterator[str]:
                 yield "target " + _header(node, origins)
             elif isinstance(node, ast.ClassDef):
                 yield "class " + _header(node, origins)
-                yield from dumps(node.body)
+                yield from labels(node.body)
                 yield "end of class"
             elif _holds(node, nodes, pieces):
                 yield from parts(node)
             else:
-                yield ast.dump(node)
+                label = _segment(lines, node)
+                whole[label] = node
+                yield label
 
     def parts(node: ast.AST) -> Iterator[str]:
         yield type(node).__name__
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.stmt):
-                yield from dumps([child])
+                yield from labels([child])
             elif isinstance(child, (ast.ExceptHandler, ast.match_case)):
                 yield from parts(child)
             else:
                 yield ast.dump(child)
 
-    return dumps(tree.body)
+    return labels(tree.body)
+
+
+def _segment(lines: Sequence[bytes], node: ast.stmt) -> str:
+    """Give a statement's text, decorators included, without what else is on its lines."""
+    first, last = first_line(node), node.end_lineno or node.lineno
+    start = node.col_offset if first == node.lineno else 0
+    segment = list(lines[first - 1 : last])
+    segment[-1] = segment[-1][: node.end_col_offset]
+    segment[0] = segment[0][start:]
+    return "statement " + b"".join(segment).decode("utf-8", "surrogateescape")
 
 
 def _holds(node: ast.stmt, nodes: Mapping[Any, _Key], pieces: Collection[_Key]) -> bool:
@@ -210,7 +248,6 @@ def _header(node: ast.stmt, origins: Mapping[str, str]) -> str:
 
 # --- bytes -----------------------------------------------------------------------------
 
-_BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -252,7 +289,7 @@ def _free_lines(
     for key, found in _functions(tree).items():
         if key in pieces:
             start = _start_of_body(found.node, lines)
-            free.update(range(start, _end_of_body(found.node, lines) + 1))
+            free.update(range(start, (found.node.end_lineno or start) + 1))
     for node in tree.body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             free.update(range(node.lineno, (node.end_lineno or 0) + 1))
@@ -270,16 +307,3 @@ def _start_of_body(node: ast.stmt, lines: Sequence[bytes]) -> int:
         start -= 1
         first = start if text else first
     return first
-
-
-def _end_of_body(node: ast.stmt, lines: Sequence[bytes]) -> int:
-    """Give a body's last line, comments below it that are indented like it included."""
-    last = end = node.end_lineno or node.lineno
-    for number in range(end + 1, len(lines) + 1):
-        line = lines[number - 1]
-        text = line.lstrip()
-        if text.startswith(b"#") and len(line) - len(text) > node.col_offset:
-            last = number
-        elif text:
-            break
-    return last

@@ -14,7 +14,7 @@ from pytest_selfheal.records import Piece
 from pytest_selfheal.source.additions import Additions, gather_additions
 from pytest_selfheal.source.check_edit import check_edit
 from pytest_selfheal.source.find import find_in_source
-from pytest_selfheal.source.fit import body_of, fitted, parse_statements
+from pytest_selfheal.source.fit import body_of, body_of_text, fitted
 from pytest_selfheal.source.imports import Body, add_imports, drop_marker_imports, own_comments
 from pytest_selfheal.source.lossless import parse_file
 from pytest_selfheal.source.marks import comment_marks, is_heal
@@ -35,6 +35,8 @@ from pytest_selfheal.source.places import (
     replaced,
     with_blanks,
 )
+from pytest_selfheal.source.renaming import without_clashes
+from pytest_selfheal.source.verbatim import StandIns
 
 _Key = tuple[str, int]
 
@@ -116,7 +118,11 @@ class _Job:
                 )
             if given.setdefault(key, piece) != piece:
                 raise EditConflict(f"{piece.stub.target!r} is to be written twice, differently")
-        by_key = {key: given[key] for key in outlined if key in given}
+        in_order = [given[key] for key in outlined if key in given]
+        by_key = {
+            (piece.stub.qualname, piece.stub.index): piece
+            for piece in without_clashes(tree, in_order)
+        }
         unmarked = {
             key for key, piece in by_key.items() if not keep_marker and not piece.stub.options.keep
         }
@@ -137,9 +143,10 @@ class _Job:
         marks = comment_marks(self.source, tree)
         lines = {first_line(self.outlined[key].node) - 1 for key in self.unmarked}
         file = parse_file(
-            drop_lines(self.source, lines & set(marks)),
+            self.source,
             self.path,
             shown={qualname for qualname, _ in self.by_key},
+            without=lines & set(marks),
         )
         module = own_comments(file.module)
         found = {(place.qualname, place.index): place for place in places(module)}
@@ -147,14 +154,20 @@ class _Job:
             raise EditConflict(f"{self.path!r} is read differently by libcst and by Python")
         origins = import_origins(tree)
         tops = [found[key].top for key in self.by_key]
+        texts = StandIns(file)
         replacements: dict[cst.CSTNode, list[Statement]] = {}
         for key in self.by_key:
-            replacements[found[key].node] = self._in_place(module, found[key], key, origins)
+            replacements[found[key].node] = self._in_place(module, found[key], key, origins, texts)
         changed = replaced(module, replacements)
-        return file.render(self._with_module_level(module, changed, tops))
+        return texts.file.render(self._with_module_level(module, changed, tops))
 
     def _in_place(
-        self, module: cst.Module, place: Place, key: _Key, origins: Mapping[str, str]
+        self,
+        module: cst.Module,
+        place: Place,
+        key: _Key,
+        origins: Mapping[str, str],
+        texts: StandIns,
     ) -> list[Statement]:
         """Give what stands in the stub's place: the healed function and new members."""
         piece = self.by_key[key]
@@ -162,15 +175,16 @@ class _Job:
         if isinstance(place.node.body, cst.IndentedBlock):
             indent = place.node.body.indent
         depth = "".join(module.default_indent if each is None else each for each in place.indents)
-        given = fitted(
-            parse_statements(piece.definition, repr(piece.stub.qualname)),
-            file=module,
-            block_indent=indent,
-            depth=depth,
-        )
-        definition = given[-1]
-        assert isinstance(definition, cst.FunctionDef)
-        healed = place.node.with_changes(body=body_of(place.node, definition, block_indent=indent))
+        stand_in = texts.stand_in(piece, place.node, depth=depth, block_indent=indent)
+        if stand_in is not None:
+            body = body_of_text(place.node, stand_in, block_indent=indent)
+        else:
+            what = repr(piece.stub.qualname)
+            given = fitted(piece.definition, what, file=module, block_indent=indent, depth=depth)
+            definition = given[-1]
+            assert isinstance(definition, cst.FunctionDef)
+            body = body_of(place.node, definition, block_indent=indent)
+        healed = place.node.with_changes(body=body)
         if key in self.unmarked:
             node = self.outlined[key].node
             healed = without_decorators(
@@ -178,8 +192,8 @@ class _Job:
             )
         members: list[Statement] = []
         for text in self.additions.members.get(key, ()):
-            module_of_it = parse_statements(text, "what the reply adds to the class")
-            members += fitted(module_of_it, file=module, block_indent=indent, depth=depth)
+            what = "what the reply adds to the class"
+            members += fitted(text, what, file=module, block_indent=indent, depth=depth)
         return [healed, *(with_blanks(member, 1) for member in members)]
 
     def _with_module_level(
@@ -194,8 +208,8 @@ class _Job:
         for position, texts in sorted(self.additions.helpers.items(), reverse=True):
             helpers: list[Statement] = []
             for text in texts:
-                parsed = parse_statements(text, "a helper of the reply")
-                helpers += fitted(parsed, file=module, block_indent=None, depth="")
+                what = "a helper of the reply"
+                helpers += fitted(text, what, file=module, block_indent=None, depth="")
             _splice(body, position, helpers)
         host = body[min([first, *self.additions.helpers])]
         module = module.with_changes(body=body)
@@ -259,10 +273,21 @@ def _without_class_markers(source: bytes, job: _Job) -> bytes:
         return source
     tree = parse(source)
     done = _done_classes(source, tree, job)
+    after = _without_class_marks(source, tree, done, job.path) if done else source
+    unused = _unused_marker_names(job.source, after)
+    if not unused:
+        return after
+    file = parse_file(after, job.path, shown=())
+    return file.render(drop_marker_imports(file.module, unused))
+
+
+def _without_class_marks(
+    source: bytes, tree: ast.Module, done: Mapping[_Key, Outlined], path: str
+) -> bytes:
     marks = comment_marks(source, tree)
     lines = {first_line(found.node) - 1 for found in done.values()} & set(marks)
     shown = {qualname for qualname, _ in done}
-    file = parse_file(drop_lines(source, lines), job.path, shown=shown)
+    file = parse_file(source, path, shown=shown, without=lines)
     module = file.module
     origins = import_origins(tree)
     for key, found in done.items():
@@ -271,16 +296,13 @@ def _without_class_markers(source: bytes, job: _Job) -> bytes:
             # Looked for each time: a class around another one is replaced whole.
             node = next(each for *name, each in classes(module) if tuple(name) == key)
             module = replaced(module, {node: [without_decorators(node, markers)]})
-    after = file.render(module)
-    unused = _unused_marker_names(job.source, after)
-    if not unused:
-        return after
-    file = parse_file(after, job.path, shown=())
-    return file.render(drop_marker_imports(file.module, unused))
+    return file.render(module)
 
 
 def _done_classes(source: bytes, tree: ast.Module, job: _Job) -> dict[_Key, Outlined]:
     """Give the classes around healed stubs in which nothing is left to heal."""
+    if not any("." in qualname for qualname, _ in job.unmarked):
+        return {}
     open_stubs = [stub for stub in find_in_source(source, job.path).stubs if not stub.is_living]
     done: dict[_Key, Outlined] = {}
     for found in definitions(tree):
@@ -314,14 +336,3 @@ def _used_names(source: bytes) -> set[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             names.add(node.value)
     return names
-
-
-def drop_lines(source: bytes, numbers: Collection[int]) -> bytes:
-    """Give a file's bytes without some of its lines, 1-based as Python counts them."""
-    if not numbers:
-        return source
-    bom = b"\xef\xbb\xbf" if source.startswith(b"\xef\xbb\xbf") else b""
-    # Bytes, unlike text, are split at `\n`, `\r\n` and `\r` alone: as Python does it.
-    lines = source.removeprefix(bom).splitlines(keepends=True)
-    kept = [line for number, line in enumerate(lines, start=1) if number not in numbers]
-    return bom + b"".join(kept)

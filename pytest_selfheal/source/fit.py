@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import libcst as cst
 
@@ -27,24 +29,38 @@ def parse_statements(text: str, what: str) -> cst.Module:
 
 
 def fitted(
-    module: cst.Module, *, file: cst.Module, block_indent: str | None, depth: str
+    text: str, what: str, *, file: cst.Module, block_indent: str | None, depth: str
 ) -> tuple[Statement, ...]:
-    """Give a module's statements indented and ended as those of a file.
+    """Give statements of a reply indented and ended as those of a file.
 
     Args:
-        module: The parsed reply, dedented.
+        text: The statements, dedented.
+        what: How they are called in messages.
         file: The file that they go into.
         block_indent: One level's indentation where it differs from the file's usual one.
         depth: The whole indentation of the place that they go to.
+
+    Raises:
+        Unusable: As `parse_statements`.
     """
     unit = file.default_indent if block_indent is None else block_indent
-    fitter = _Fitter(
-        old_unit=module.default_indent,
-        new_unit=unit,
-        block_indent=block_indent,
-        newline=file.default_newline,
-        depth=depth,
-    )
+    style = _Style(unit=unit, block_indent=block_indent, newline=file.default_newline, depth=depth)
+    return _fitted(text, what, style)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Style:
+    unit: str
+    block_indent: str | None
+    newline: str
+    depth: str
+
+
+# A file is made anew with each verification, mostly from code that was in it the last time.
+@lru_cache(maxsize=512)
+def _fitted(text: str, what: str, style: _Style) -> tuple[Statement, ...]:
+    module = parse_statements(text, what)
+    fitter = _Fitter(old_unit=module.default_indent, style=style)
     changed = module.visit(fitter)
     assert isinstance(changed, cst.Module)
     # Comments above a module's first statement belong to the module.
@@ -59,15 +75,13 @@ _TEXTS = (cst.SimpleString, cst.FormattedStringText)
 
 
 class _Fitter(cst.CSTTransformer):
-    def __init__(
-        self, *, old_unit: str, new_unit: str, block_indent: str | None, newline: str, depth: str
-    ) -> None:
+    def __init__(self, *, old_unit: str, style: _Style) -> None:
         super().__init__()
         self.old_unit = old_unit
-        self.new_unit = new_unit
-        self.block_indent = block_indent
-        self.newline = newline
-        self.depth = depth
+        self.new_unit = style.unit
+        self.block_indent = style.block_indent
+        self.newline = style.newline
+        self.depth = style.depth
 
     def on_leave(  # type: ignore[override]  # one method for the six kinds that change
         self, original_node: cst.CSTNode, updated_node: cst.CSTNode
@@ -102,30 +116,62 @@ class _Fitter(cst.CSTTransformer):
         return self.new_unit * count if is_hanging else blanks
 
 
+def body_of_text(
+    stub: cst.FunctionDef, stand_in: cst.SimpleStatementLine, *, block_indent: str | None
+) -> cst.BaseSuite:
+    """Give a body for the stub that a statement stands in for, below the stub's docstring."""
+    docstring = docstring_line(stub.body)
+    body = [stand_in] if docstring is None else [docstring, stand_in]
+    return _block(stub, body, (), block_indent)
+
+
 def body_of(
     stub: cst.FunctionDef, given: cst.FunctionDef, *, block_indent: str | None
-) -> cst.IndentedBlock:
+) -> cst.BaseSuite:
     """Give the reply's body for the stub: under the stub's own header, with its docstring.
+
+    It stays on the header's line where the stub and the reply both have it there. Comments
+    below the stub's last statement stand outside of it, and stay.
 
     Args:
         stub: The stub as it stands in the file.
         given: The reply's definition, fitted to the file.
         block_indent: What one level of indentation is there, `None` for the file's usual.
     """
-    docstring = _docstring_line(stub.body)
+    docstring = docstring_line(stub.body)
+    if (
+        docstring is None
+        and isinstance(stub.body, cst.SimpleStatementSuite)
+        and isinstance(given.body, cst.SimpleStatementSuite)
+    ):
+        end = stub.body.trailing_whitespace
+        return given.body.with_changes(
+            trailing_whitespace=end if end.comment else given.body.trailing_whitespace
+        )
     body = list(_lines_of(given.body))
     if docstring is not None:
-        if _docstring_line(given.body) is not None:
+        if docstring_line(given.body) is not None:
             body = _without_docstring(body)
         body = [docstring, *body]
+    given_footer = given.body.footer if isinstance(given.body, cst.IndentedBlock) else ()
+    if _comments(given_footer) == comments_below(stub):
+        given_footer = ()
+    return _block(stub, body, given_footer, block_indent)
+
+
+def _block(
+    stub: cst.FunctionDef,
+    body: Sequence[cst.BaseStatement],
+    given_footer: Sequence[cst.EmptyLine],
+    block_indent: str | None,
+) -> cst.IndentedBlock:
     header = cst.TrailingWhitespace()
     footer: Sequence[cst.EmptyLine] = ()
     if isinstance(stub.body, cst.IndentedBlock):
         header = stub.body.header
-        footer = _blank_end(stub.body.footer)
+        footer = stub.body.footer
     elif isinstance(stub.body, cst.SimpleStatementSuite):
         header = stub.body.trailing_whitespace
-    given_footer = given.body.footer if isinstance(given.body, cst.IndentedBlock) else ()
     return cst.IndentedBlock(
         body=body, header=header, indent=block_indent, footer=[*given_footer, *footer]
     )
@@ -140,7 +186,7 @@ def _lines_of(body: cst.BaseSuite) -> Sequence[cst.BaseStatement]:
     return body.body
 
 
-def _docstring_line(body: cst.BaseSuite) -> cst.SimpleStatementLine | None:
+def docstring_line(body: cst.BaseSuite) -> cst.SimpleStatementLine | None:
     """Give the docstring as a line of its own, what else is on its line left out."""
     first = body.body[0] if body.body else None
     line = None
@@ -167,11 +213,10 @@ def _without_docstring(body: list[cst.BaseStatement]) -> list[cst.BaseStatement]
     return [first.with_changes(body=rest), *body[1:]] if rest else body[1:]
 
 
-def _blank_end(footer: Sequence[cst.EmptyLine]) -> Sequence[cst.EmptyLine]:
-    """Give the blank lines after the last comment: the others were the stub's body."""
-    kept: list[cst.EmptyLine] = []
-    for line in reversed(footer):
-        if line.comment is not None:
-            break
-        kept.insert(0, line)
-    return kept
+def comments_below(stub: cst.FunctionDef) -> list[str]:
+    """Give the comments below a stub's last statement that are indented like its body."""
+    return _comments(stub.body.footer) if isinstance(stub.body, cst.IndentedBlock) else []
+
+
+def _comments(footer: Sequence[cst.EmptyLine]) -> list[str]:
+    return [line.comment.value for line in footer if line.comment is not None]

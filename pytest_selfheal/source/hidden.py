@@ -34,7 +34,9 @@ class Hidden:
         return bom + _STAND_IN.sub(lambda match: self.originals[int(match[1])], text)
 
 
-def hide(source: bytes, tree: ast.Module, shown: Collection[str]) -> Hidden:
+def hide(
+    source: bytes, tree: ast.Module, shown: Collection[str], *, without: Collection[int] = ()
+) -> Hidden:
     """Replace the statements that have nothing to do with some definitions.
 
     Docstrings and imports stay, and so do comments and blank lines between statements.
@@ -45,16 +47,20 @@ def hide(source: bytes, tree: ast.Module, shown: Collection[str]) -> Hidden:
         tree: The same, parsed.
         shown: Qualified names of the functions and classes that stay as they are, with
             all of that name and the headers of the classes around them.
+        without: Lines, from 1, that are left out altogether.
     """
     bom = _BOM if source.startswith(_BOM) else b""
     lines = source.removeprefix(bom).splitlines(keepends=True)
+    for number in without:
+        lines[number - 1] = b""
     kept = _kept_lines(tree, shown)
     originals: dict[int, bytes] = {}
     for group in reversed(list(_groups_to_hide(tree.body, kept))):
-        start, end = first_line(group[0]) - 1, group[-1].end_lineno or group[-1].lineno
+        start = first_line(group[0]) - 1
+        end = _last_comment_below(lines, group[-1].end_lineno or group[-1].lineno, lines[start])
         text = b"".join(lines[start:end])
         body = text.rstrip(b"\r\n")
-        if _STAND_IN.search(text):
+        if b"#\x01" in text:
             continue
         number = len(originals)
         originals[number] = body
@@ -62,12 +68,29 @@ def hide(source: bytes, tree: ast.Module, shown: Collection[str]) -> Hidden:
     return Hidden(source=bom + b"".join(lines), originals=originals)
 
 
+def _last_comment_below(lines: Sequence[bytes], end: int, first: bytes) -> int:
+    """Give the last line of a block's own comments below it: further in than the block."""
+    last = end
+    for number in range(end + 1, len(lines) + 1):
+        line = lines[number - 1]
+        if line.lstrip().startswith(b"#") and len(_blanks(line)) > len(_blanks(first)):
+            last = number
+        elif line.strip():
+            break
+    return last
+
+
 def _stand_in(node: ast.stmt, text: bytes, number: int) -> bytes:
     blanks = re.match(rb"[ \t\f]*", text)
     assert blanks is not None
     indent = blanks[0].rpartition(b"\f")[2]
     code = b"def hidden_%d(): pass" % number if isinstance(node, _DEFINITIONS) else b"pass"
-    return b"%s%s  #\x01%d\x01" % (indent, code, number)
+    return b"%s%s  %s" % (indent, code, stand_in_text(number).encode())
+
+
+def stand_in_text(number: int) -> str:
+    """Give the comment by which a line is known that stands for something else."""
+    return f"#\x01{number}\x01"
 
 
 def _kept_lines(tree: ast.Module, shown: Collection[str]) -> set[int]:

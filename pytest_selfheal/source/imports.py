@@ -374,9 +374,9 @@ def _taking_over(node: Statement, held: Sequence[cst.EmptyLine], *, is_first: bo
     """Give the next statement the comments of one that went, and the larger gap of the two."""
     own = list(getattr(node, "leading_lines", ()))
     comments = [line for line in held if line.comment is not None]
-    gap = max(_gap(held), _gap(own))
+    larger = held if _gap(held) > _gap(own) else own
     rest = own[_gap(own) :]
-    blanks = [] if is_first else [cst.EmptyLine(indent=False) for _ in range(gap)]
+    blanks = [] if is_first else larger[: _gap(larger)]
     return node.with_changes(leading_lines=[*blanks, *comments, *rest])
 
 

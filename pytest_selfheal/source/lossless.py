@@ -44,7 +44,20 @@ class File:
         return self.hidden.restored(text.encode(module.encoding)) + self.tail
 
 
-def parse_file(source: bytes, path: str, *, shown: Collection[str]) -> File:
+def drop_lines(source: bytes, numbers: Collection[int]) -> bytes:
+    """Give a file's bytes without some of its lines, 1-based as Python counts them."""
+    if not numbers:
+        return source
+    bom = b"\xef\xbb\xbf" if source.startswith(b"\xef\xbb\xbf") else b""
+    # Bytes, unlike text, are split at `\n`, `\r\n` and `\r` alone: as Python does it.
+    lines = source.removeprefix(bom).splitlines(keepends=True)
+    kept = [line for number, line in enumerate(lines, start=1) if number not in numbers]
+    return bom + b"".join(kept)
+
+
+def parse_file(
+    source: bytes, path: str, *, shown: Collection[str], without: Collection[int] = ()
+) -> File:
     """Parse a file so that rendering it unchanged gives its bytes.
 
     Args:
@@ -52,16 +65,18 @@ def parse_file(source: bytes, path: str, *, shown: Collection[str]) -> File:
         path: Its name in messages.
         shown: Qualified names of the definitions that are to be edited; the others may
             be hidden behind stand-ins.
+        without: Lines, from 1, that the file is to lose: comments that stand alone.
 
     Raises:
         EditConflict: libcst cannot parse it, or would not give it back unchanged.
         UnparsableError: Python cannot parse it.
     """
     tree = parse(source)
+    indent = usual_indent(source, tree)
     tail = _TAIL.search(source)
     blanks = tail[0] if tail else b""
-    hidden = hide(source.removesuffix(blanks), tree, shown)
-    indent = usual_indent(source, tree)
+    hidden = hide(source.removesuffix(blanks), tree, shown, without=without)
+    source = drop_lines(source, without)
     module = _parse(hidden.source, path, indent)
     file = File(path=path, module=module, hidden=hidden, tail=blanks)
     if file.render(module) == source:
@@ -110,6 +125,6 @@ class _WrittenOut(cst.CSTTransformer):
     def on_leave(  # type: ignore[override]
         self, original_node: cst.CSTNode, updated_node: cst.CSTNode
     ) -> cst.CSTNode:
-        if isinstance(updated_node, cst.IndentedBlock) and updated_node.indent is None:
+        if isinstance(updated_node, (cst.IndentedBlock, cst.Match)) and updated_node.indent is None:
             return updated_node.with_changes(indent=self.indent)
         return updated_node

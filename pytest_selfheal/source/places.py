@@ -51,8 +51,10 @@ def _walk(
             yield prefix + node.name.value, node, indents
             continue
         inner = f"{prefix}{node.name.value}." if isinstance(node, cst.ClassDef) else prefix
+        # The cases of a `match` are a level further in, without a block of their own.
+        level = (*indents, node.indent) if isinstance(node, cst.Match) else indents
         for block in _blocks(node):
-            yield from _walk(block.body, inner, (*indents, block.indent))
+            yield from _walk(block.body, inner, (*level, block.indent))
 
 
 def _walk_classes(body: Sequence[cst.CSTNode], prefix: str) -> Iterator[tuple[str, cst.ClassDef]]:
