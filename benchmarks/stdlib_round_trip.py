@@ -41,6 +41,10 @@ module's classes for all that is in them."""
 
 _Key = tuple[str, int]
 _IMPORT = b"from pytest_selfheal import heal"
+_QUOTED_LINE = re.compile(
+    r"""(?<=:\ )line\ \d+\ of\ the\ reply's\ code,\ (?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"):\ """,
+    re.VERBOSE,
+)
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\d+")
 
 
@@ -318,9 +322,7 @@ def _table(trips: Sequence[Trip], form: Form) -> Iterator[str]:
     yield f"  identical after the trip     {sum(trip.identical for trip in tried):>7}"
     yield f"  not found, or refused        {sum(len(trip.refused) for trip in tried):>7}"
     reasons = Counter(
-        _general(re.sub(r"^(\w+: )line \d+ of the reply's code, .*?: (?=\w)", r"\1", why))
-        for trip in tried
-        for why in trip.refused.values()
+        _general(_QUOTED_LINE.sub("", why)) for trip in tried for why in trip.refused.values()
     )
     for why, count in reasons.most_common():
         yield f"    {count:>6}  {why[:150]}"
