@@ -127,7 +127,7 @@ class Conduct:
                 executor.shutdown(wait=False, cancel_futures=True)
         if heal.problem:
             self._notes.append(heal.problem)
-        self._notes += heal.unexplained()
+        self._notes += heal.notes()
         self._deliver(heal)
 
     def _kit(self, found: FoundStubs, progress: Progress) -> Kit:
@@ -286,13 +286,15 @@ class Conduct:
             return "unreached", None
         if self._heal.problem:
             return "unhealed", self._heal.problem
-        red = [
-            nodeid
-            for nodeid in board.tests_reaching(key)
-            if not board.is_green(board.tests[nodeid])
-        ]
+        reaching = board.tests_reaching(key)
+        steady = [nodeid for nodeid in reaching if nodeid not in board.flaky]
+        red = [nodeid for nodeid in steady if not board.is_green(board.tests[nodeid])]
         if red:
             return "unhealed", f"{red[0]}, which reaches it, is not green"
+        if key not in board.history:
+            return "unreached", None  # what reaches it passes as it is
+        if not steady:
+            return "unhealed", f"{reaching[0]} is flaky, and no other test reaches it"
         return "unhealed", "tests that reach it need code that was not confirmed"
 
 

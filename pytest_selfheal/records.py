@@ -251,6 +251,8 @@ class Question:
     """The tests' failures before the first attempt."""
     attempts: tuple[Attempt, ...] = ()
     """Failed attempts so far, oldest first."""
+    passing: tuple[str, ...] = ()
+    """Node ids of tests that reach the targets, pass as they stand, and must stay so."""
 
 
 # --- what became of it -----------------------------------------------------------------

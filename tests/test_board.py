@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from pytest_selfheal.healing.board import MAX_GROUP, Board, Group, GroupEnd, key_of
+from pytest_selfheal.healing.code import Code
 from pytest_selfheal.records import Attempt, Outcome, Piece, Stub, TestResult
 
 
@@ -22,9 +23,9 @@ def stub(name: str, *, is_living: bool = False) -> Stub:
     )
 
 
-def board(names: str, *, living: str = "") -> Board:
+def board(names: str, *, living: str = "", attempts: int = 5) -> Board:
     stubs = [stub(name, is_living=name in living) for name in names]
-    return Board(stubs={key_of(each): each for each in stubs})
+    return Board({key_of(each): each for each in stubs}, attempts)
 
 
 def keys(names: Iterable[str]) -> tuple[str, ...]:
@@ -35,27 +36,40 @@ def result(test: str, entered: str, outcome: Outcome = "failed") -> TestResult:
     return TestResult(nodeid=f"t.py::{test}", outcome=outcome, entered=keys(entered))
 
 
-def planned(of: Board, busy: str = "") -> list[tuple[str, list[str]]]:
+def taken(of: Board) -> list[Group]:
+    """All groups that can be asked for now; they are at work from here on."""
+    groups = []
+    while (group := of.next_group()) is not None:
+        groups.append(group)
+    return groups
+
+
+def named(groups: list[Group]) -> list[tuple[str, list[str]]]:
     """Each group as its stubs' names and its tests' names."""
     return [
         ("".join(key[-1] for key in group.keys), [test[6:] for test in group.tests])
-        for group in of.plan(keys(busy))
+        for group in groups
     ]
 
 
-def green(of: Board, group: Group, results: list[TestResult]) -> None:
+def planned(of: Board) -> list[tuple[str, list[str]]]:
+    return named(taken(of))
+
+
+def green(of: Board, group: Group, results: list[TestResult], within: Code | None = None) -> None:
     pieces = {key: Piece(stub=of.stubs[key], definition="def f(): pass") for key in group.keys}
     end = GroupEnd(
         group=group,
         attempts=(*group.attempts, Attempt(verdict="passed")),
         pieces=pieces,
         results=tuple(results),
+        seen_with=(of.code if within is None else within).including(pieces),
     )
-    of.take(end, tuple(of.pieces))
+    of.take(end)
 
 
 def given_up(of: Board, group: Group, reason: str = "no") -> None:
-    of.take(GroupEnd(group=group, attempts=(), reason=reason), ())
+    of.take(GroupEnd(group=group, attempts=(), reason=reason))
 
 
 class TestPlan:
@@ -76,33 +90,34 @@ class TestPlan:
     )
     def test_groups(self, reached: dict[str, str], groups: list[str]) -> None:
         of = board("abcdefg")
-        of.record([result(test, entered) for test, entered in reached.items()], ())
+        of.record([result(test, entered) for test, entered in reached.items()], Code())
         assert [names for names, _ in planned(of)] == groups
 
     def test_only_tests_that_wait_for_nothing_else_judge_a_group(self) -> None:
         of = board("ab")
-        of.record([result("one", "a"), result("both", "ab")], ())
+        of.record([result("one", "a"), result("both", "ab")], Code())
         assert planned(of) == [("a", ["one"])]
 
     def test_a_stub_at_work_is_not_planned_again(self) -> None:
         of = board("ab")
-        of.record([result("1", "a"), result("2", "b")], ())
-        assert [names for names, _ in planned(of, busy="a")] == ["b"]
+        of.record([result("1", "a"), result("2", "b"), result("3", "ab")], Code())
+        assert [names for names, _ in planned(of)] == ["a", "b"]
+        assert planned(of) == []
 
     def test_green_and_unreached_stubs_cost_nothing(self) -> None:
         of = board("ab")
-        of.record([result("1", "a", "passed")], ())
+        of.record([result("1", "a", "passed")], Code())
         assert planned(of) == []
 
     def test_a_living_function_waits_behind_stubs(self) -> None:
         of = board("al", living="l")
-        of.record([result("1", "al"), result("2", "l")], ())
+        of.record([result("1", "al"), result("2", "l")], Code())
         assert [names for names, _ in planned(of)] == ["a", "l"]
 
     def test_the_next_stub_is_planned_once_a_test_gets_further(self) -> None:
         of = board("ab")
-        of.record([result("1", "a")], ())
-        (group,) = of.plan(())
+        of.record([result("1", "a")], Code())
+        (group,) = taken(of)
         green(of, group, [result("1", "ab")])
         assert planned(of) == [("b", ["1"])]
 
@@ -125,25 +140,28 @@ class TestPlan:
 class TestGivingUp:
     def test_others_go_on_and_dependents_do_not(self) -> None:
         of = board("abc")
-        of.record([result("1", "a"), result("2", "b"), result("3", "ac")], ())
-        first, _ = of.plan(())
+        of.record([result("1", "a"), result("2", "b"), result("3", "ac")], Code())
+        first, second = taken(of)
         given_up(of, first, "the model gave up")
         assert of.failed == {"m.py::a": "the model gave up"}
-        assert planned(of) == [("b", ["2"])]
+        assert second.tests == ("t.py::2",)
+        green(of, second, [result("2", "b", "passed")])
+        assert planned(of) == []
+        assert set(of.writable()) == {"m.py::b"}
 
     def test_code_whose_tests_also_need_it_is_not_written(self) -> None:
         of = board("ab")
-        of.record([result("1", "a"), result("2", "ab")], ())
-        (group,) = of.plan(())
+        of.record([result("1", "a"), result("2", "ab")], Code())
+        (group,) = taken(of)
         green(of, group, [result("1", "a", "passed")])
-        (group,) = of.plan(())
+        (group,) = taken(of)
         given_up(of, group)
         assert of.writable() == {}
 
     def test_code_of_its_own_tests_is_written(self) -> None:
         of = board("ab")
-        of.record([result("1", "a"), result("2", "b")], ())
-        first, second = of.plan(())
+        of.record([result("1", "a"), result("2", "b")], Code())
+        first, second = taken(of)
         green(of, first, [result("1", "a", "passed")])
         given_up(of, second)
         assert set(of.writable()) == {"m.py::a"}
@@ -153,54 +171,46 @@ class TestStaleResults:
     def pair(self) -> Board:
         """Each of two stubs got its tests further, on its own, to the other."""
         of = board("ab")
-        of.record([result("1", "a"), result("2", "b")], ())
-        first, second = of.plan(())
+        of.record([result("1", "a"), result("2", "b")], Code())
+        first, second = taken(of)
         green(of, first, [result("1", "ab")])
-        of.take(
-            GroupEnd(
-                group=second,
-                attempts=(Attempt(verdict="passed"),),
-                pieces={"m.py::b": Piece(stub=of.stubs["m.py::b"], definition="def b(): 0")},
-                results=(result("2", "ba"),),
-            ),
-            (),
-        )
+        green(of, second, [result("2", "ba")], Code())
         return of
 
     def test_tests_are_run_again_when_all_they_reach_has_code(self) -> None:
         of = self.pair()
         assert planned(of) == []
         assert of.stale() == ["t.py::1", "t.py::2"]
-        of.record([result("1", "ab", "passed"), result("2", "ba", "passed")], of.pieces)
+        of.record([result("1", "ab", "passed"), result("2", "ba", "passed")], of.code)
         assert of.stale() == []
         assert set(of.writable()) == set(keys("ab"))
 
     def test_a_green_result_does_not_outlive_its_code(self) -> None:
         of = board("a")
-        of.record([result("1", "a")], ())
-        (group,) = of.plan(())
+        of.record([result("1", "a")], Code())
+        (group,) = taken(of)
         green(of, group, [result("1", "a", "passed")])
         of.refute(keys("a"), result("other", "a"), Attempt(verdict="failed", why="breaks other"))
         assert not of.is_green(of.tests["t.py::1"])
-        (group,) = of.plan(())
+        (group,) = taken(of)
         assert sorted(group.tests) == ["t.py::1", "t.py::other"]
         assert [each.verdict for each in group.attempts] == ["failed"]
 
 
 class TestBlame:
-    def stuck(self, *results: TestResult, names: str = "ab") -> Board:
+    def stuck(self, *results: TestResult, names: str = "ab", attempts: int = 5) -> Board:
         """All stubs have code, and these are the results with it."""
-        of = board(names)
-        of.record([result(each.nodeid[6:], names) for each in results], ())
-        (group,) = of.plan(())
+        of = board(names, attempts=attempts)
+        of.record([result(each.nodeid[6:], names) for each in results], Code())
+        (group,) = taken(of)
         green(of, group, list(results))
         for key in of.stubs:
             of.history[key] = (Attempt(verdict="passed", code=key),)
         return of
 
-    def blamed(self, of: Board, allowed: int = 5) -> list[str]:
-        groups = of.blame(dict.fromkeys(of.stubs, allowed))
-        return ["".join(key[-1] for key in group.keys) for group in groups]
+    def blamed(self, of: Board) -> list[str]:
+        of.blame()
+        return [names for names, _ in planned(of)]
 
     def test_the_one_that_green_tests_do_not_clear(self) -> None:
         of = self.stuck(result("1", "a", "passed"), result("2", "a", "passed"), result("3", "ab"))
@@ -212,20 +222,22 @@ class TestBlame:
 
     def test_the_evidence_goes_with_it(self) -> None:
         of = self.stuck(result("1", "a", "passed"), result("2", "ab"))
-        (group,) = of.blame(dict.fromkeys(of.stubs, 5))
+        assert of.blame()
+        (group,) = taken(of)
         assert [each.verdict for each in group.attempts] == ["failed"]
         assert "t.py::2 is red with it" in (group.attempts[0].why or "")
         assert set(group.earlier_code) == {"m.py::b"}
 
     def test_nobody_who_has_no_attempts_left(self) -> None:
-        of = self.stuck(result("1", "a", "passed"), result("2", "ab"))
-        assert self.blamed(of, allowed=1) == []
+        of = self.stuck(result("1", "a", "passed"), result("2", "ab"), attempts=1)
+        assert self.blamed(of) == []
         assert "t.py::2 stays red" in of.failed["m.py::b"]
 
     def test_replies_in_other_company_count(self) -> None:
         of = self.stuck(result("1", "ab"))
-        (group,) = of.blame(dict.fromkeys(of.stubs, 5))
-        assert (group.spent, group.attempts) == (1, ())
+        assert of.blame()
+        (group,) = taken(of)
+        assert (group.left, group.attempts) == (4, ())
 
     def test_nobody_a_second_time(self) -> None:
         of = self.stuck(result("1", "ab"))
@@ -238,8 +250,8 @@ class TestBlame:
 
 def test_a_file_that_is_collected_at_last_stands_for_its_tests_no_more() -> None:
     of = board("a")
-    of.record([TestResult(nodeid="t.py", outcome="failed", entered=keys("a"))], ())
-    (group,) = of.plan(())
+    of.record([TestResult(nodeid="t.py", outcome="failed", entered=keys("a"))], Code())
+    (group,) = taken(of)
     assert group.tests == ("t.py",)
     green(of, group, [result("1", "a", "passed"), result("2", "", "passed")])
     assert set(of.tests) == {"t.py::1", "t.py::2"}
@@ -248,7 +260,7 @@ def test_a_file_that_is_collected_at_last_stands_for_its_tests_no_more() -> None
 
 def test_the_models_own_checks_are_no_tests() -> None:
     of = board("a")
-    of.record([TestResult(nodeid="t.py::selfheal_checks", outcome="failed", is_check=True)], ())
+    of.record([TestResult(nodeid="t.py::selfheal_checks", outcome="failed", is_check=True)], Code())
     assert of.tests == {}
 
 

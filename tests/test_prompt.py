@@ -124,6 +124,24 @@ def target_lines(prompt: str) -> list[str]:
     return [line for line in prompt.splitlines() if line.startswith("Target:")]
 
 
+LIVING = replace(
+    QUESTION,
+    stubs=(replace(STUB, is_living=True),),
+    modules=(
+        Excerpt(
+            path="src/slug.py",
+            text=MODULE.replace("...", 'return text.lower().replace(" ", "-")'),
+            note="the whole module",
+        ),
+    ),
+    failures=FAILURES[1:],
+    passing=(
+        "tests/test_slug.py::test_words_are_joined",
+        *(f"tests/test_slug.py::test_kept[{number}]" for number in range(40)),
+    ),
+)
+
+
 @pytest.mark.parametrize(
     ("name", "question"),
     [
@@ -131,6 +149,7 @@ def target_lines(prompt: str) -> list[str]:
         pytest.param("retry", replace(QUESTION, attempts=(WRONG,)), id="retry"),
         pytest.param("third", replace(QUESTION, attempts=(WRONG, UNUSABLE)), id="third"),
         pytest.param("group", GROUP, id="group"),
+        pytest.param("living", LIVING, id="living"),
     ],
 )
 def test_golden(name: str, question: Question) -> None:

@@ -1,4 +1,4 @@
-"""What is known while a run heals: stubs, code found so far, and how each test stands.
+"""What is known while a run heals, and what is asked for next.
 
 Pure bookkeeping, changed by one thread alone. A stub that a test reaches first hides
 those behind it, so the relation between tests and stubs grows while code is found:
@@ -8,297 +8,323 @@ planning always looks at the latest result of each test.
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from pytest_selfheal.healing.judge import last_error_line, tracebacks
+from pytest_selfheal.healing.code import Code
+from pytest_selfheal.healing.groups import MAX_GROUP, Group, GroupEnd, key_of, last_why
+from pytest_selfheal.healing.judge import last_error_line, spread, tracebacks
+from pytest_selfheal.healing.relation import Relation, Standing, TestState
 from pytest_selfheal.records import Attempt, Piece, Stub, TestResult
 
-MAX_GROUP = 6
-"""The most stubs that are asked for in one request."""
+__all__ = ["MAX_GROUP", "Board", "Group", "GroupEnd", "TestState", "key_of"]
 
 
-def key_of(stub: Stub) -> str:
-    """What a stub is called in the bookkeeping: its target, told from its namesakes."""
-    return f"{stub.target}#{stub.index}" if stub.index else stub.target
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Stubs that are asked for together, with the tests that judge them."""
-
-    keys: tuple[str, ...]
-    tests: tuple[str, ...]
-    attempts: tuple[Attempt, ...] = ()
-    """Those made before, where a later test showed that they were not good enough."""
-    spent: int = 0
-    """Replies that its stubs have had in other company, which count as theirs too."""
-    earlier_code: Mapping[str, Piece] = field(default_factory=dict)
-    """The code that was taken back, to be shown."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupEnd:
-    """What came of a group."""
-
-    group: Group
-    attempts: tuple[Attempt, ...]
-    pieces: Mapping[str, Piece] | None = None
-    """The code for each of its stubs, where its tests are green or get further."""
-    results: tuple[TestResult, ...] = ()
-    """How its tests stand with that code."""
-    reason: str | None = None
-    """Why there is no code, in one line."""
-    joint_with: tuple[str, ...] = ()
-    """Provisional stubs that may be to blame as much as these."""
-    untrusted: bool = False
-
-
-Stamp = tuple[str, int]
-"""A stub's key and which of the codes found for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class TestState:
-    """The latest result of a test, and the code that it was seen with."""
-
-    result: TestResult
-    seen_with: frozenset[Stamp] = frozenset()
-
-    __test__ = False
-
-
-@dataclass(slots=True)
 class Board:
     """The state of a run."""
 
-    stubs: Mapping[str, Stub]
-    tests: dict[str, TestState] = field(default_factory=dict)
-    pieces: dict[str, Piece] = field(default_factory=dict)
-    """Code found, by stub: provisional until it is confirmed."""
-    ever_red: set[str] = field(default_factory=set)
-    """Tests that were seen red in the sandbox."""
-    failed: dict[str, str] = field(default_factory=dict)
-    """Why a stub was given up."""
-    untrusted: set[str] = field(default_factory=set)
-    history: dict[str, tuple[Attempt, ...]] = field(default_factory=dict)
-    """Every attempt on a stub, alone or with others."""
-    versions: dict[str, int] = field(default_factory=dict)
-    """How often a stub's code was replaced."""
-    tried_jointly: set[frozenset[str]] = field(default_factory=set)
-    forced: list[Group] = field(default_factory=list)
-    """Groups that were formed for a reason of their own, to be asked for next."""
+    def __init__(self, stubs: Mapping[str, Stub], attempts: int = 5) -> None:
+        """Begin with stubs that nothing is known of.
 
-    def record(self, results: Iterable[TestResult], with_keys: Iterable[str]) -> None:
-        """Take note of how tests stood with some stubs' code in place.
-
-        A test that nobody waits for and that does not run is no evidence of anything.
+        Args:
+            stubs: What may be asked for.
+            attempts: How many replies are tried for each whose marker says nothing else.
         """
-        seen_with = self._stamps(with_keys)
-        for result in results:
-            if result.is_check:
-                continue
-            # A file that can be collected at last stands for its tests no more.
-            self.tests.pop(result.nodeid.partition("::")[0], None)
-            if result.nodeid in self.tests or result.outcome not in ("skipped", "xfailed"):
-                self.tests[result.nodeid] = TestState(result, seen_with)
-                if result.outcome != "passed":
-                    self.ever_red.add(result.nodeid)
+        self.stubs = stubs
+        self.ever_red: set[str] = set()
+        """Tests that were seen red in the sandbox."""
+        self.untrusted: set[str] = set()
+        self.history: dict[str, tuple[Attempt, ...]] = {}
+        """Every attempt on a stub, alone or with others."""
+        self.relation = Relation(stubs)
+        self._attempts = attempts
+        self._forced: deque[Group] = deque()
+        self._tried_jointly: set[frozenset[str]] = set()
+
+    # --- what is known -------------------------------------------------------------------
+
+    @property
+    def tests(self) -> Mapping[str, TestState]:
+        """Every test that was run, and how it stands."""
+        return self.relation.tests
+
+    @property
+    def code(self) -> Code:
+        """The code found so far: provisional until it is confirmed."""
+        return self.relation.code
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Why a stub was given up."""
+        return self.relation.failed
+
+    @property
+    def flaky(self) -> Collection[str]:
+        """Tests that were red and green with the same code."""
+        return self.relation.flaky
 
     def is_green(self, state: TestState) -> bool:
-        """Whether a test passed, with code that is still in place for all it entered."""
-        entered = set(state.result.entered)
-        return state.result.outcome == "passed" and all(
-            stamp in self._stamps(self.pieces) for stamp in state.seen_with if stamp[0] in entered
-        )
-
-    def open_keys(self, state: TestState) -> frozenset[str]:
-        """The stubs that a test waits for: those it entered that have no code yet.
-
-        Living functions are only waited for where no stub is, and of several those that
-        green tests speak against most.
-        """
-        waiting = [
-            key for key in state.result.entered if key in self.stubs and key not in self.pieces
-        ]
-        stubs = frozenset(key for key in waiting if not self.stubs[key].is_living)
-        return stubs or (
-            self._suspects(frozenset(waiting)) if len(waiting) > 1 else frozenset(waiting)
-        )
-
-    def pending(self) -> dict[str, frozenset[str]]:
-        """The red tests that can still turn green, and the stubs that each waits for."""
-        waiting = {}
-        for nodeid, state in self.tests.items():
-            if self.is_green(state):
-                continue
-            keys = self.open_keys(state)
-            if keys and not keys & self.failed.keys() and not self._is_lost(state):
-                waiting[nodeid] = keys
-        return waiting
-
-    def plan(self, busy: Iterable[str]) -> list[Group]:
-        """The groups that can be asked for now, none sharing a stub with another.
-
-        Of the sets of stubs that tests wait for, the smallest are taken: a larger one
-        is judged better once the smaller has its code. Sets that overlap are asked
-        for together, up to a bound.
-        """
-        pending = self.pending()
-        sets = sorted(set(pending.values()), key=lambda keys: (len(keys), sorted(keys)))
-        smallest: list[frozenset[str]] = []
-        for keys in sets:
-            if not any(other < keys for other in smallest):
-                smallest.append(keys)
-        taken = set(busy)
-        groups = []
-        for keys in _merged(smallest):
-            if keys & taken:
-                continue
-            taken |= keys
-            tests = [nodeid for nodeid, waiting in pending.items() if waiting <= keys]
-            groups.append(self._group(keys, tests))
-        return groups
-
-    def stale(self) -> list[str]:
-        """Tests that are not green, all of whose stubs have got code since they were run."""
-        return [
-            nodeid
-            for nodeid, state in self.tests.items()
-            if self._all_in_place(state) and self._stamps(self._with_code(state)) - state.seen_with
-        ]
-
-    def blame(self, attempts_allowed: Mapping[str, int]) -> list[Group]:
-        """Groups for tests that stay red although every stub they reach has code.
-
-        The code to ask for again is what red tests enter and green ones do not: Ochiai's
-        coefficient ranks it (Abreu, Zoeteweij, van Gemund: "On the accuracy of
-        spectrum-based fault localization", 2007). Stubs that no test tells apart are
-        asked for together.
-        """
-        taken: set[str] = set()
-        groups = []
-        for nodeid, state in self.tests.items():
-            keys = frozenset(self._with_code(state))
-            if not self._all_in_place(state) or self._stamps(keys) - state.seen_with:
-                continue
-            if keys & taken:
-                continue
-            suspects = self._suspects(keys)
-            if suspects in self.tried_jointly:
-                suspects = keys
-            if self._are_hopeless(suspects, attempts_allowed):
-                self.give_up(keys, f"{nodeid} stays red with all that it reaches in place")
-                continue
-            taken |= keys
-            groups.append(self._reopened(suspects))
-        return groups
-
-    def take(self, end: GroupEnd, with_keys: Iterable[str]) -> None:
-        """Take what came of a group; `with_keys` had code while it was at work."""
-        group = end.group
-        for key in group.keys:
-            earlier = self.history.get(key, ())[: -len(group.attempts) or None]
-            self.history[key] = (*earlier, *end.attempts)
-            if end.untrusted:
-                self.untrusted.add(key)
-        if end.pieces is not None:
-            self.pieces.update(end.pieces)
-            for key in end.pieces:
-                self.versions[key] = self.versions.get(key, 0) + 1
-            self.record(end.results, {*with_keys, *end.pieces})
-            return
-        joint = frozenset({*group.keys, *end.joint_with})
-        if end.joint_with and len(joint) <= MAX_GROUP and joint not in self.tried_jointly:
-            self.record(end.results, {*with_keys, *group.keys})
-            self.forced.append(self._reopened(joint))
-        else:
-            self.give_up(group.keys, end.reason or "no attempt was green")
-
-    def refute(self, keys: Iterable[str], result: TestResult, attempt: Attempt) -> None:
-        """Take back code that broke a test; the stubs' last attempt turns into a failed one."""
-        for key in keys:
-            self.pieces.pop(key, None)
-            self.history[key] = (*self.history.get(key, ())[:-1], attempt)
-        entered = tuple(dict.fromkeys([*result.entered, *keys]))
-        self.tests[result.nodeid] = TestState(dataclasses.replace(result, entered=entered))
-
-    def give_up(self, keys: Iterable[str], reason: str) -> None:
-        """Ask no more for these stubs."""
-        for key in keys:
-            self.failed.setdefault(key, reason)
-            self.pieces.pop(key, None)
-
-    def unproven(self) -> frozenset[str]:
-        """Stubs with code that no green test has entered."""
-        proven = {
-            key
-            for state in self.tests.values()
-            if self.is_green(state)
-            for key in state.result.entered
-        }
-        return frozenset(self.pieces.keys() - proven)
-
-    def writable(self) -> dict[str, Piece]:
-        """The code that may be confirmed: that of stubs all of whose tests are green."""
-        kept = dict(self.pieces)
-        while True:
-            in_place = kept.keys() | (self.stubs.keys() - self.pieces.keys())
-            red = [
-                state.result
-                for state in self.tests.values()
-                if not self.is_green(state) or not set(state.result.entered) <= in_place
-            ]
-            lost = {key for result in red for key in result.entered if key in kept}
-            if not lost:
-                return {key: piece for key, piece in kept.items() if self.tests_reaching(key)}
-            for key in lost:
-                del kept[key]
+        """Whether a test passed, with the code that is in place for all it entered."""
+        return state.is_passed and not state.changed
 
     def tests_reaching(self, key: str) -> list[str]:
         """Node ids of the tests that entered a stub."""
-        return [nodeid for nodeid, state in self.tests.items() if key in state.result.entered]
+        return list(self.relation.reaching(key))
 
-    def _suspects(self, keys: frozenset[str]) -> frozenset[str]:
-        """Of some stubs, those that Ochiai's coefficient ranks first."""
-        red = [s.result.entered for s in self.tests.values() if not self.is_green(s)]
-        green = [s.result.entered for s in self.tests.values() if self.is_green(s)]
-        scores = {}
-        for key in keys:
-            failed = sum(key in entered for entered in red)
-            passed = sum(key in entered for entered in green)
-            scores[key] = failed / math.sqrt(len(red) * (failed + passed))
-        best = max(scores.values())
-        return frozenset(key for key, score in scores.items() if score == best)
+    def unproven(self) -> frozenset[str]:
+        """Stubs with code, and living functions, that no green test has entered."""
+        return frozenset(self.relation.unproven)
 
-    def _are_hopeless(self, keys: frozenset[str], attempts_allowed: Mapping[str, int]) -> bool:
-        """Whether asking for these once more is no use, or not allowed."""
-        was_tried = len(keys) > 1 and keys in self.tried_jointly
-        is_used_up = any(len(self.history.get(key, ())) >= attempts_allowed[key] for key in keys)
-        return was_tried or is_used_up or len(keys) > MAX_GROUP
+    def green_tests(self, key: str) -> int:
+        """How many green tests have entered a stub."""
+        return self.relation.green_tests(key)
 
-    def _reopened(self, keys: frozenset[str]) -> Group:
-        """A group for stubs whose code is taken back, with every test that reaches them."""
-        if len(keys) > 1:
-            self.tried_jointly.add(keys)
-        red = [
-            state.result
+    def waits_for_living(self) -> bool:
+        """Whether a test waits for a living function."""
+        return any(
+            state.standing is Standing.WAITING and not state.open and state.living
             for state in self.tests.values()
-            if keys & set(state.result.entered) and state.result.outcome != "passed"
-        ]
-        code = {}
-        for key in keys & self.pieces.keys():
-            code[key] = self.pieces.pop(key)
-            self._refute_last(key, red)
-        tests = [
-            nodeid
+        )
+
+    def left(self, key: str) -> int:
+        """How many more replies may be tried for a stub."""
+        allowed = self.stubs[key].options.attempts or self._attempts
+        return allowed - len(self.history.get(key, ()))
+
+    def writable(self) -> dict[str, Piece]:
+        """The code that may be confirmed: that of stubs all of whose tests are green."""
+        kept = dict(self.code)
+        lost = [
+            state
             for nodeid, state in self.tests.items()
-            if keys & set(state.result.entered) and not self._is_lost(state)
+            if not self.is_green(state) and nodeid not in self.flaky
         ]
-        group = self._group(keys, tests)
-        spent = 0 if group.attempts else max(len(self.history.get(key, ())) for key in keys)
-        return dataclasses.replace(group, spent=spent, earlier_code=code)
+        while lost:
+            for key in lost.pop().seen:
+                if kept.pop(key, None) is not None:
+                    # What was green with it will not be without it.
+                    lost += [self.tests[nodeid] for nodeid in self.relation.reaching(key)]
+        return {key: piece for key, piece in kept.items() if self.relation.is_proven(key)}
+
+    # --- what happened -------------------------------------------------------------------
+
+    def record(
+        self,
+        results: Iterable[TestResult],
+        seen_with: Code,
+        asked: Sequence[str] = (),
+        cut: Collection[str] = (),
+    ) -> None:
+        """Take note of how tests stood with some code in place.
+
+        A test that nobody waits for and that does not run is no evidence of anything.
+
+        Args:
+            results: What the sandbox gave.
+            seen_with: The code in place.
+            asked: The tests that were to be run: each of them gets a result.
+            cut: Those that ended their process, so that not all they entered is known.
+        """
+        for result in spread(results, asked):
+            if result.is_check:
+                continue
+            path, _, name = result.nodeid.partition("::")
+            if name:
+                # A file that can be collected at last stands for its tests no more.
+                self.relation.forget(path)
+            known = self.tests.get(result.nodeid)
+            if known is None and result.outcome in ("skipped", "xfailed"):
+                continue
+            is_short = result.outcome == "unfinished" or result.phase == "collect"
+            if known is not None and (is_short or result.nodeid in cut):
+                # It did not get as far as to enter all that it needs, or to tell of it.
+                entered = tuple(dict.fromkeys([*result.entered, *known.seen]))
+                result = replace(result, entered=entered)
+            self.relation.put(result, seen_with)
+            if result.outcome != "passed":
+                self.ever_red.add(result.nodeid)
+
+    def take(self, end: GroupEnd) -> None:
+        """Take what came of a group."""
+        group = end.group
+        self.relation.waiting.release(group.keys)
+        self.relation.set_flaky(end.flaky)
+        for key in group.keys:
+            self._remember(key, end)
+        if end.pieces:
+            self.relation.set_code(end.pieces)
+            self.record(end.results, end.seen_with, group.tests)
+        if end.reason is None:
+            return
+        others = [key for key in end.joint_with if self._may_be_asked_again(key)]
+        if others and self._suspect_others(end, others):
+            return
+        if not end.joint_with or max(map(self.left, group.keys)) <= 0:
+            self._give_up_group(group, end.reason)
+
+    def refute(self, keys: Iterable[str], result: TestResult, attempt: Attempt) -> None:
+        """Take back code that broke a test; the stubs' last attempt turns into a failed one."""
+        keys = list(keys)
+        seen = self.code
+        for key in keys:
+            self.history[key] = (*self.history.get(key, ())[:-1], attempt)
+        entered = tuple(dict.fromkeys([*result.entered, *keys]))
+        self.relation.put(replace(result, entered=entered), seen)
+        self.ever_red.add(result.nodeid)
+        self.relation.drop_code(keys)
+
+    def take_back(self, key: str, attempt: Attempt) -> None:
+        """Take back code that no test in particular speaks against; as with `refute`."""
+        self.history[key] = (*self.history.get(key, ())[:-1], attempt)
+        if attempt.verdict == "untrusted":
+            self.untrusted.add(key)
+        self.relation.drop_code([key])
+
+    def give_up(self, keys: Iterable[str], reason: str) -> None:
+        """Ask no more for these stubs."""
+        self.relation.give_up(keys, reason)
+
+    def set_flaky(self, nodeids: Iterable[str]) -> None:
+        """These tests were red and green with the same code: they count no more."""
+        self.relation.set_flaky(nodeids)
+
+    # --- what is next --------------------------------------------------------------------
+
+    def next_group(self) -> Group | None:
+        """Give stubs to ask for now, none of them being asked for already, if there are such."""
+        if self._forced:
+            return self._forced.popleft()
+        while (found := self.relation.waiting.pop()) is not None:
+            keys, nodeid = found
+            spent = [key for key in keys if self.left(key) <= 0]
+            if not spent:
+                return self._group(keys, nodeid)
+            for key in spent:
+                self.give_up([key], last_why(self.history[key]))
+            self.relation.waiting.release(keys)
+        return None
+
+    def regrouped(self, group: Group) -> Group:
+        """The same group, where more tests are known now.
+
+        With its tests among them; and without the living functions that were suspected
+        beside stubs and that green tests clear.
+        """
+        cleared = {
+            key
+            for key in group.keys
+            if self.stubs[key].is_living and key not in group.earlier_code
+            if self.relation.is_proven(key) and len(group.keys) > 1
+        }
+        if len(cleared) == len(group.keys):
+            cleared = set()
+        self.relation.waiting.release(cleared)
+        keys = tuple(key for key in group.keys if key not in cleared)
+        tests = dict.fromkeys([*group.tests, *self._judges(frozenset(keys))])
+        return replace(group, keys=keys, tests=tuple(tests))
+
+    def to_do(self) -> int:
+        """How many stubs are waited for, as far as is known."""
+        waiting = (s for s in self.tests.values() if s.standing is Standing.WAITING)
+        return len({key for state in waiting for key in state.waits_for or state.open})
+
+    def stale(self) -> list[str]:
+        """Tests whose stubs have got other code since they were run, and wait for none."""
+        return list(self.relation.stale)
+
+    def blame(self) -> bool:
+        """Form groups for tests that stay red with all code in place; False if there are none."""
+        acted = False
+        asked_again: set[str] = set()
+        for nodeid in list(self.relation.stuck):
+            state = self.tests[nodeid]
+            if state.standing is not Standing.STUCK or not asked_again.isdisjoint(state.seen):
+                continue
+            acted = True
+            suspects, first = self._to_ask_again(list(state.seen))
+            if suspects:
+                asked_again |= suspects
+                self._reopen(suspects)
+            else:
+                self.give_up(first, f"{nodeid} stays red with all that it reaches in place")
+        return acted
+
+    def _to_ask_again(self, keys: Sequence[str]) -> tuple[frozenset[str], list[str]]:
+        """Of what a red test enters, what to ask for again, if anything; and the first suspects."""
+        first = self.relation.suspects(keys)
+        able = [key for key in first if self.left(key) > 0]
+        if not able:
+            return frozenset(), first
+        chosen = frozenset(self._least_asked(able))
+        if len(chosen) > 1 and chosen in self._tried_jointly:
+            able = [key for key in keys if self.left(key) > 0]
+            chosen = frozenset(self._least_asked(able))
+            if chosen in self._tried_jointly:
+                return frozenset(), first
+        return chosen, first
+
+    def _least_asked(self, keys: Sequence[str]) -> list[str]:
+        """As many as one request may ask for: those that had the fewest chances first."""
+        if len(keys) <= MAX_GROUP:
+            return list(keys)
+        return sorted(keys, key=lambda key: len(self.history.get(key, ())))[:MAX_GROUP]
+
+    def _suspect_others(self, end: GroupEnd, others: Sequence[str]) -> bool:
+        """Ask for others with a group that did not turn green, or instead of it."""
+        group = end.group
+        joint = frozenset({*group.keys, *others})
+        left = max(map(self.left, group.keys))
+        if len(joint) <= MAX_GROUP and joint not in self._tried_jointly and left > 0:
+            self.record(end.results, end.seen_with, group.tests)
+            # The innocent ones among them are not to pay for the guilty one's attempts.
+            self._reopen(joint, left)
+            return True
+        unproven = [key for key in others if not self.relation.is_proven(key)]
+        if not unproven or not end.last_pieces:
+            return False
+        # In turns then, each with the others' last code in place.
+        self.relation.set_code(end.last_pieces)
+        self.record(end.results, end.seen_with, group.tests)
+        self._reopen(frozenset(self._least_asked(unproven)))
+        return True
+
+    def _may_be_asked_again(self, key: str) -> bool:
+        is_there = key in self.code or (self.stubs[key].is_living and key not in self.failed)
+        return is_there and self.left(key) > 0 and key not in self.relation.waiting.busy
+
+    def _give_up_group(self, group: Group, reason: str) -> None:
+        """Give up a group, but not what was good for something before it was suspected."""
+        cleared = group.proven if len(group.proven) < len(group.keys) else frozenset()
+        self.give_up([key for key in group.keys if key not in cleared], reason)
+        self.relation.set_code({key: group.earlier_code[key] for key in cleared})
+
+    def _reopen(self, keys: frozenset[str], left: int | None = None) -> None:
+        """Take the code of some stubs back and ask for them next, with every test of theirs."""
+        if len(keys) > 1:
+            self._tried_jointly.add(keys)
+        proven = frozenset(k for k in keys if k in self.code and self.relation.is_proven(k))
+        code = {key: self.code[key] for key in self._ordered(keys) if key in self.code}
+        reaching = dict.fromkeys(n for key in code for n in self.relation.reaching(key))
+        red = [self.tests[n].result for n in reaching if not self.tests[n].is_passed]
+        for key in code:
+            self._refute_last(key, [each for each in red if key in each.entered])
+        self.relation.drop_code(code)
+        self.relation.waiting.busy |= keys
+        tests = dict.fromkeys(
+            nodeid
+            for key in keys
+            for nodeid in self.relation.reaching(key)
+            if not self._is_lost(nodeid)
+        )
+        group = replace(
+            self._group(keys, None), tests=tuple(tests), earlier_code=code, proven=proven
+        )
+        self._forced.append(group if left is None else replace(group, left=left))
+
+    def _is_lost(self, nodeid: str) -> bool:
+        state = self.tests[nodeid]
+        return nodeid in self.flaky or bool(state.failed and not state.is_passed)
 
     def _refute_last(self, key: str, red: Sequence[TestResult]) -> None:
         """Turn a stub's last attempt, green on its own, into one that fails these tests."""
@@ -312,42 +338,45 @@ class Board:
             )
             self.history[key] = (*history[:-1], failed)
 
-    def _group(self, keys: Iterable[str], tests: Sequence[str]) -> Group:
-        wanted = set(keys)
-        ordered = tuple(key for key in self.stubs if key in wanted)
+    def _remember(self, key: str, end: GroupEnd) -> None:
+        known = self.history.get(key, ())
+        attempts = end.attempts
+        if key in end.pieces and attempts and attempts[-1].verdict != "passed":
+            # Some tests were red, but none of them through this stub.
+            passed = replace(attempts[-1], verdict="passed", why=None, traceback="")
+            attempts = (*attempts[:-1], passed)
+        self.history[key] = (*known[: len(known) - len(end.group.attempts)], *attempts)
+        if end.untrusted:
+            self.untrusted.add(key)
+
+    def _group(self, keys: Collection[str], nodeid: str | None) -> Group:
+        ordered = self._ordered(keys)
         histories = [self.history.get(key, ()) for key in ordered]
-        earlier = histories[0] if all(each == histories[0] for each in histories) else ()
-        return Group(keys=ordered, tests=tuple(tests), attempts=earlier)
-
-    def _stamps(self, keys: Iterable[str]) -> frozenset[Stamp]:
-        return frozenset((key, self.versions[key]) for key in keys if key in self.pieces)
-
-    def _with_code(self, state: TestState) -> list[str]:
-        return [key for key in state.result.entered if key in self.pieces]
-
-    def _all_in_place(self, state: TestState) -> bool:
-        """Not green, and yet every stub that it entered has code."""
-        return bool(
-            self._with_code(state)
-            and not self.open_keys(state)
-            and not self.is_green(state)
-            and not self._is_lost(state)
+        tests = dict.fromkeys(self._judges(frozenset(keys)))
+        if nodeid is not None:
+            tests[nodeid] = None
+        return Group(
+            keys=ordered,
+            tests=tuple(tests),
+            attempts=histories[0] if all(each == histories[0] for each in histories) else (),
+            left=max(self.left(key) for key in keys),
         )
 
-    def _is_lost(self, state: TestState) -> bool:
-        return any(key in self.failed for key in state.result.entered)
+    def _judges(self, keys: frozenset[str]) -> Iterable[str]:
+        """The tests that wait for nothing else, and those that are green and must stay so."""
+        for key in self._ordered(keys):
+            for nodeid in self.relation.reaching(key):
+                state = self.tests[nodeid]
+                if state.standing is Standing.GREEN or (
+                    state.standing is Standing.WAITING and self._waits_only_for(state, keys)
+                ):
+                    yield nodeid
 
+    def _waits_only_for(self, state: TestState, keys: frozenset[str]) -> bool:
+        if state.waits_for:
+            return state.waits_for <= keys
+        # Of several living functions, it waits for the one that is to blame.
+        return not state.open and not keys.isdisjoint(state.living)
 
-def _merged(sets: Sequence[frozenset[str]]) -> list[frozenset[str]]:
-    """Join sets that overlap, as long as the whole stays within the bound."""
-    merged: list[frozenset[str]] = []
-    for keys in sets:
-        joined = keys
-        apart = []
-        for other in merged:
-            if other & joined and len(other | joined) <= MAX_GROUP:
-                joined |= other
-            else:
-                apart.append(other)
-        merged = [*apart, joined]
-    return merged
+    def _ordered(self, keys: Iterable[str]) -> tuple[str, ...]:
+        return tuple(sorted(keys, key=self.relation.order.__getitem__))

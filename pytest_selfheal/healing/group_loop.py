@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_selfheal.errors import EditConflict, ModelUnavailable, Refused, SandboxFailed, Unusable
 from pytest_selfheal.healing.board import Group, GroupEnd
-from pytest_selfheal.healing.judge import Judgement, judge
+from pytest_selfheal.healing.code import Code
+from pytest_selfheal.healing.flaky import Doubts
+from pytest_selfheal.healing.groups import last_why
+from pytest_selfheal.healing.judge import Judgement, innocent, judge
 from pytest_selfheal.healing.kit import Kit
-from pytest_selfheal.records import Attempt, Candidate, Piece, Reply, TestResult, Verdict
+from pytest_selfheal.records import (
+    Attempt,
+    Candidate,
+    Piece,
+    Reply,
+    RunOutcome,
+    TestResult,
+    Verdict,
+)
 
 ATTEMPTS_BEFORE_BLAMING_OTHERS = 2
+ATTEMPTS_BEFORE_BLAMING_WEAK_ONES = 3
+MANY_TESTS = 50
+"""More than so many may take as long as the whole selection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +35,14 @@ class Snapshot:
 
     results: tuple[TestResult, ...]
     """How the group's tests stand."""
-    pieces: Mapping[str, Piece]
+    code: Code
     """Code in place for other stubs."""
     unproven: frozenset[str] = frozenset()
     """Those of them that no green test has entered."""
-    still_stubs: frozenset[str] = frozenset()
-    """Stubs outside the group that have no code."""
+    weak: frozenset[str] = frozenset()
+    """Those of them that few green tests have entered."""
+    suite_seconds: float | None = None
+    """The time that the whole selection is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +50,7 @@ class _Step:
     """One reply, tried."""
 
     attempt: Attempt
-    pieces: Mapping[str, Piece] | None = None
+    pieces: Mapping[str, Piece] = field(default_factory=dict)
     judgement: Judgement | None = None
 
 
@@ -42,45 +59,186 @@ def heal_group(kit: Kit, group: Group, snapshot: Snapshot) -> GroupEnd:
 
     Never raises for what the model, the sandbox or the candidate does.
     """
-    attempts = list(group.attempts)
-    limit = attempts_allowed(kit, group) - group.spent
-    label = label_of(kit, group)
-    reason = f"no green code in {_count(limit)}"
-    while len(attempts) < limit:
-        number = len(attempts) + 1
-        kit.progress.stage(label, number, limit, "asking")
-        kit.pool.prepare(2)  # one for this reply, and one for what follows it
+    return _Loop(kit, group, snapshot).run()
+
+
+class _Loop:
+    """The attempts of one group."""
+
+    def __init__(self, kit: Kit, group: Group, snapshot: Snapshot) -> None:
+        self._kit = kit
+        self._group = group
+        self._snapshot = snapshot
+        self._attempts = list(group.attempts)
+        self._limit = len(self._attempts) + group.left
+        self._doubts = Doubts()
+        self._last: _Step | None = None
+        self._entered = {each.nodeid: frozenset(each.entered) for each in snapshot.results}
+
+    def run(self) -> GroupEnd:
+        kit, group = self._kit, self._group
+        label = label_of(kit, group)
+        while len(self._attempts) < self._limit:
+            number = len(self._attempts) + 1
+            kit.progress.stage(label, number, self._limit, "asking")
+            kit.pool.prepare(2)  # one for this reply, and one for what follows it
+            try:
+                shown = self._snapshot.code.including(group.earlier_code)
+                reply = kit.ask(group, self._snapshot.results, shown, self._attempts)
+                if reply.gave_up is not None:
+                    why = f"the model gave up: {reply.gave_up}"
+                    self._note(Attempt(verdict="unusable", why=why))
+                    return self._end(reason=reply.gave_up)
+                kit.progress.stage(label, number, self._limit, "verifying")
+                step = self._try(reply)
+            except (ModelUnavailable, SandboxFailed, EditConflict) as error:
+                return self._end(reason=str(error))
+            self._note(step.attempt)
+            if step.judgement is not None:
+                self._last = step
+                if step.attempt.verdict == "passed":
+                    return self._end(kept=step.pieces)
+                kept = innocent(step.judgement, group.keys) if len(group.keys) > 1 else []
+                if not kept and self._is_for_others_to_answer(step.judgement):
+                    kept = list(group.keys)
+                if kept:
+                    return self._end(kept={key: step.pieces[key] for key in kept})
+                blamed = self._others_to_blame(step.judgement)
+                if blamed:
+                    return self._end(reason=last_why(self._attempts), joint_with=blamed)
+        return self._end(reason=last_why(self._attempts))
+
+    def _note(self, attempt: Attempt) -> None:
+        self._attempts.append(attempt)
+        self._kit.relay.attempted(self._group.keys, len(self._attempts), attempt)
+
+    def _try(self, reply: Reply) -> _Step:
+        code = "\n\n".join(reply.blocks)
+        group = self._group
         try:
-            shown = {**snapshot.pieces, **group.earlier_code}
-            reply = kit.ask(group, snapshot.results, shown, attempts)
-            if reply.gave_up is not None:
-                why = f"the model gave up: {reply.gave_up}"
-                attempts.append(Attempt(verdict="unusable", why=why))
-                kit.relay.attempted(group.keys, number, attempts[-1])
-                return _end(group, attempts, reason=reply.gave_up)
-            kit.progress.stage(label, number, limit, "verifying")
-            step = _try(kit, group, snapshot, reply)
-        except (ModelUnavailable, SandboxFailed, EditConflict) as error:
-            return _end(group, attempts, reason=str(error))
-        attempts.append(step.attempt)
-        kit.relay.attempted(group.keys, number, step.attempt)
-        if step.attempt.verdict == "passed" and step.judgement is not None:
-            return GroupEnd(
-                group=group,
-                attempts=tuple(attempts),
-                pieces=step.pieces,
-                results=step.judgement.results,
-            )
-        blamed = _others_to_blame(group, step.judgement, snapshot)
-        if blamed and (group.earlier_code or number >= ATTEMPTS_BEFORE_BLAMING_OTHERS):
-            return GroupEnd(group=group, attempts=tuple(attempts), reason=reason, joint_with=blamed)
-    return _end(group, attempts, reason=_last_why(attempts) or reason)
+            candidate = self._kit.candidate(group, reply)
+            pieces = dict(zip(group.keys, candidate.pieces, strict=True))
+            outcome = self._verified(pieces, self._checks(candidate))
+        except Unusable as error:
+            return _Step(attempt=_unverified("unusable", str(error), code))
+        except Refused as error:
+            return _Step(attempt=_unverified("refused", str(error), code))
+        judgement = self._judged(outcome, pieces, code)
+        attempt = Attempt(
+            verdict=judgement.verdict,
+            why=judgement.why,
+            seconds=outcome.seconds,
+            code=code,
+            traceback=judgement.traceback,
+        )
+        return _Step(attempt=attempt, pieces=pieces, judgement=judgement)
 
+    def _verified(self, pieces: Mapping[str, Piece], checks: Mapping[str, str]) -> RunOutcome:
+        tests, snapshot = self._group.tests, self._snapshot
+        outcome = self._kit.verify(
+            tests,
+            snapshot.code.including(pieces),
+            checks=checks,
+            timeout_seconds=snapshot.suite_seconds if len(tests) > MANY_TESTS else None,
+        )
+        if outcome.ending == "sandbox-failed":
+            raise SandboxFailed(outcome.why)
+        return outcome
 
-def attempts_allowed(kit: Kit, group: Group) -> int:
-    """How many replies are tried: the most that a marker or the settings allow."""
-    own = [kit.stubs[key].options.attempts or kit.settings.attempts for key in group.keys]
-    return max(own)
+    def _judged(self, outcome: RunOutcome, pieces: Mapping[str, Piece], code: str) -> Judgement:
+        """Judge a candidate, with tests left out of account that turn out to be flaky."""
+        group, doubts, gets_further = self._group, self._doubts, self._gets_further
+        doubts.compare(_tree(code), outcome)
+        judgement = judge(outcome, group.tests, gets_further, doubts.flaky)
+        if judgement.verdict == "failed":
+            is_last = len(self._attempts) + 1 >= self._limit
+            if doubts.is_worth_a_rerun(judgement, group.keys, is_last=is_last):
+                doubts.settle(judgement, lambda: self._verified(pieces, {}))
+                judgement = judge(outcome, group.tests, gets_further, doubts.flaky)
+        if judgement.verdict == "passed" and doubts.are_all_there_is(judgement, group.keys):
+            why = f"{min(doubts.flaky)} is flaky: green and red with the same code, no evidence"
+            return Judgement(verdict="failed", why=why, traceback=why, results=judgement.results)
+        return judgement
+
+    def _gets_further(self, result: TestResult) -> bool:
+        """Whether a red test stopped at something that nobody has been asked for yet.
+
+        A living function is that only where living functions are asked for: elsewhere it
+        is more likely right than the code that calls it.
+        """
+        elsewhere = [
+            key
+            for key in result.entered
+            if key in self._kit.stubs
+            and self._snapshot.code.find(key) is None
+            and key not in self._group.keys
+        ]
+        if any(not self._kit.stubs[key].is_living for key in elsewhere):
+            return True
+        if not all(self._kit.stubs[key].is_living for key in self._group.keys):
+            return False
+        return not self._entered.get(result.nodeid, frozenset()).issuperset(elsewhere)
+
+    def _checks(self, candidate: Candidate) -> dict[str, str]:
+        """The model's own asserts, in the names of the first target's module."""
+        path = self._kit.stubs[self._group.keys[0]].path
+        return {path: candidate.checks} if candidate.checks.strip() else {}
+
+    def _is_for_others_to_answer(self, judgement: Judgement) -> bool:
+        """Whether tests of their own clear the group's stubs, and the red ones enter doubtful code.
+
+        Then it is kept, and the code that nothing speaks for is asked for again.
+        """
+        if judgement.verdict != "failed":
+            return False
+        doubtful = {key for key in self._snapshot.unproven if key in self._snapshot.code}
+        red = all(not doubtful.isdisjoint(each.entered) for each in judgement.red)
+        green: set[str] = set()
+        for each in judgement.results:
+            if each.outcome == "passed" and not each.is_check:
+                green.update(each.entered)
+        return red and green.issuperset(self._group.keys)
+
+    def _others_to_blame(self, judgement: Judgement) -> tuple[str, ...]:
+        """Other stubs whose code every red test entered, and that may be wrong as well.
+
+        At first that is code which no green test has entered, later also such that few
+        have. Of a group that was blamed itself, and whose next reply did not help, it is
+        all the code that its tests enter.
+        """
+        number, snapshot = len(self._attempts), self._snapshot
+        doubtful = snapshot.code.keys() if self._group.earlier_code else snapshot.unproven
+        is_early = number < min(ATTEMPTS_BEFORE_BLAMING_OTHERS, self._limit)
+        if not judgement.red or (is_early and not self._group.earlier_code):
+            return ()
+        entered = [doubtful & set(result.entered) for result in judgement.red]
+        if all(entered):
+            return tuple(sorted(frozenset().union(*entered)))
+        if number < ATTEMPTS_BEFORE_BLAMING_WEAK_ONES or number >= self._limit:
+            return ()
+        common = snapshot.weak.intersection(*(result.entered for result in judgement.red))
+        return tuple(sorted(common))
+
+    def _end(
+        self,
+        *,
+        kept: Mapping[str, Piece] | None = None,
+        reason: str | None = None,
+        joint_with: tuple[str, ...] = (),
+    ) -> GroupEnd:
+        last = self._last
+        judgement = last.judgement if last is not None else None
+        return GroupEnd(
+            group=self._group,
+            attempts=tuple(self._attempts),
+            pieces=kept or {},
+            results=judgement.results if judgement is not None else (),
+            seen_with=self._snapshot.code.including(last.pieces if last is not None else {}),
+            reason=reason,
+            joint_with=joint_with,
+            flaky=frozenset(self._doubts.flaky),
+            untrusted=bool(self._attempts) and self._attempts[-1].verdict == "untrusted",
+        )
 
 
 def label_of(kit: Kit, group: Group) -> str:
@@ -89,75 +247,13 @@ def label_of(kit: Kit, group: Group) -> str:
     return first if len(group.keys) == 1 else f"{first} (+{len(group.keys) - 1})"
 
 
-def _try(kit: Kit, group: Group, snapshot: Snapshot, reply: Reply) -> _Step:
-    code = "\n\n".join(reply.blocks)
-    try:
-        candidate = kit.candidate(group, reply)
-        pieces = _pieces(group, candidate)
-        outcome = kit.verify(
-            group.tests, {**snapshot.pieces, **pieces}, checks=_checks(group, kit, candidate)
-        )
-    except Unusable as error:
-        return _Step(attempt=_unverified("unusable", str(error), code))
-    except Refused as error:
-        return _Step(attempt=_unverified("refused", str(error), code))
-    if outcome.ending == "sandbox-failed":
-        raise SandboxFailed(outcome.why)
-
-    def gets_further(result: TestResult) -> bool:
-        return bool(snapshot.still_stubs & set(result.entered))
-
-    judgement = judge(outcome, group.tests, gets_further)
-    attempt = Attempt(
-        verdict=judgement.verdict,
-        why=judgement.why,
-        seconds=outcome.seconds,
-        code=code,
-        traceback=judgement.traceback,
-    )
-    return _Step(attempt=attempt, pieces=pieces, judgement=judgement)
-
-
 def _unverified(verdict: Verdict, why: str, code: str) -> Attempt:
     return Attempt(verdict=verdict, why=why, code=code, traceback=why)
 
 
-def _pieces(group: Group, candidate: Candidate) -> dict[str, Piece]:
-    return dict(zip(group.keys, candidate.pieces, strict=True))
-
-
-def _checks(group: Group, kit: Kit, candidate: Candidate) -> dict[str, str]:
-    """The model's own asserts, in the names of the first target's module."""
-    return {kit.stubs[group.keys[0]].path: candidate.checks} if candidate.checks.strip() else {}
-
-
-def _others_to_blame(
-    group: Group, judgement: Judgement | None, snapshot: Snapshot
-) -> tuple[str, ...]:
-    """Other stubs whose code every red test entered, and that may be wrong as well.
-
-    At first that is code which no green test has entered. Of a group that was blamed
-    itself, and whose next reply did not help, it is all the code that its tests enter.
-    """
-    if judgement is None or not judgement.red:
-        return ()
-    doubtful = snapshot.pieces.keys() if group.earlier_code else snapshot.unproven
-    entered = [doubtful & set(result.entered) for result in judgement.red]
-    if not all(entered):
-        return ()
-    return tuple(sorted(frozenset().union(*entered)))
-
-
-def _end(group: Group, attempts: list[Attempt], *, reason: str) -> GroupEnd:
-    untrusted = bool(attempts) and attempts[-1].verdict == "untrusted"
-    return GroupEnd(group=group, attempts=tuple(attempts), reason=reason, untrusted=untrusted)
-
-
-def _last_why(attempts: list[Attempt]) -> str | None:
-    if not attempts:
-        return None
-    return f"no green code in {_count(len(attempts))}; the last: {attempts[-1].why}"
-
-
-def _count(attempts: int) -> str:
-    return "1 attempt" if attempts == 1 else f"{attempts} attempts"
+def _tree(code: str) -> str:
+    """What a reply's code means: the same for the same code, however it is laid out."""
+    try:
+        return ast.dump(ast.parse(code))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return code

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pytest_selfheal.records import RunOutcome, TestResult, Verdict
 
@@ -23,7 +23,10 @@ class Judgement:
 
 
 def judge(
-    outcome: RunOutcome, tests: Sequence[str], gets_further: Callable[[TestResult], bool]
+    outcome: RunOutcome,
+    tests: Sequence[str],
+    gets_further: Callable[[TestResult], bool],
+    flaky: Collection[str] = (),
 ) -> Judgement:
     """Judge a candidate.
 
@@ -32,6 +35,7 @@ def judge(
         tests: The node ids that were asked for.
         gets_further: Whether a red test stopped at another stub, so that its failure is
             not held against the candidate.
+        flaky: Tests that were red and green with the same code: they say nothing.
     """
     if outcome.ending == "sandbox-failed":
         raise ValueError("a lost sandbox says nothing of the candidate")
@@ -39,7 +43,7 @@ def judge(
     red = tuple(
         result
         for result in outcome.results
-        if not _is_green(result, asked) and not gets_further(result)
+        if not _is_green(result, asked) and not gets_further(result) and result.nodeid not in flaky
     )
     if outcome.ending != "completed":
         unfinished = [each for each in red if each.outcome == "failed"]
@@ -61,6 +65,56 @@ def judge(
         results=outcome.results,
         red=red,
     )
+
+
+def spread(results: Iterable[TestResult], asked: Sequence[str]) -> Iterator[TestResult]:
+    """Give the results, and one for each asked-for test that has none: its file's, or a red one.
+
+    A file's own come first, so that those of its tests have the last word.
+    """
+    ordered = sorted(results, key=lambda result: "::" in result.nodeid)
+    yield from ordered
+    files = {result.nodeid: result for result in ordered if "::" not in result.nodeid}
+    seen = {result.nodeid for result in ordered}
+    seen_files = {result.nodeid.partition("::")[0] for result in ordered}
+    for nodeid in asked:
+        path, _, name = nodeid.partition("::")
+        if nodeid in seen or (not name and path in seen_files):
+            continue
+        if path in files:
+            yield replace(files[path], nodeid=nodeid)
+        else:
+            yield TestResult(
+                nodeid=nodeid,
+                outcome="unfinished",
+                phase="collect",
+                longrepr="this test was not run",
+            )
+
+
+def innocent(judgement: Judgement, keys: Sequence[str]) -> list[str]:
+    """Of several stubs that were judged together, those that no red test speaks against.
+
+    A stub is spoken for by a green test that entered it. A red one speaks against those
+    of the stubs that it entered which green tests speak for least. Where a red test
+    entered none of them, or the run did not end in order, nobody is cleared.
+    """
+    if judgement.verdict != "failed":
+        return []
+    green = [set(each.entered) for each in judgement.results if each.outcome == "passed"]
+    red = [set(each.entered) for each in judgement.red]
+    passed = {key: sum(key in entered for entered in green) for key in keys}
+    failed = {key: sum(key in entered for entered in red) for key in keys}
+    suspects: set[str] = set()
+    for entered in red:
+        scores = {
+            key: failed[key] ** 2 / (failed[key] + passed[key]) for key in keys if key in entered
+        }
+        if not scores:
+            return []
+        best = max(scores.values())
+        suspects |= {key for key, score in scores.items() if score == best}
+    return [key for key in keys if passed[key] and key not in suspects]
 
 
 def tracebacks(results: Sequence[TestResult]) -> str:

@@ -1,18 +1,18 @@
 """What a group's loop works with: asking, building candidates, verifying.
 
-Shared by all threads of a run; nothing in it changes but its caches.
+Shared by all threads of a run; nothing in it changes but what `overlays` remembers.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from pytest_selfheal.errors import ModelUnavailable, Refused
-from pytest_selfheal.healing.board import Group, key_of
+from pytest_selfheal.healing.groups import Group, key_of
+from pytest_selfheal.healing.overlays import Overlays
 from pytest_selfheal.model.prompt import render
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import (
@@ -28,15 +28,12 @@ from pytest_selfheal.records import (
     RunOutcome,
     Stub,
     TestResult,
-    Watch,
 )
 from pytest_selfheal.report.progress import Progress
 from pytest_selfheal.sandbox.pool import Pool
 from pytest_selfheal.settings import Settings
 from pytest_selfheal.source.candidate import read_candidate
 from pytest_selfheal.source.context import data_excerpts, module_excerpt, test_excerpts
-from pytest_selfheal.source.edit import rewrite
-from pytest_selfheal.source.find import locate
 
 
 class Relay(Protocol):
@@ -75,9 +72,11 @@ class Kit:
     files: Collection[str]
     """All files of the project that a prompt may quote."""
     halt: Halt = field(default_factory=Halt)
-    _overlays: dict[frozenset[tuple[str, Piece]], dict[str, bytes]] = field(default_factory=dict)
-    _lines: dict[tuple[str, bytes], dict[str, int]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    overlays: Overlays = field(init=False)
+
+    def __post_init__(self) -> None:
+        overlays = Overlays(self.stubs, self.sources, keep_marker=self.settings.keep_marker)
+        object.__setattr__(self, "overlays", overlays)
 
     def ask(
         self,
@@ -112,13 +111,14 @@ class Kit:
         attempts: Sequence[Attempt],
     ) -> Question:
         """Gather what a prompt is rendered from."""
-        nodeids = [result.nodeid for result in results]
-        entered = {key for result in results for key in result.entered}
-        asked = {key_of(stub) for stub in stubs}
+        red = [result for result in results if result.outcome != "passed"]
+        nodeids = [result.nodeid for result in red]
+        asked = [key_of(stub) for stub in stubs]
+        entered = [key for result in red for key in result.entered]
         shown = [
             Excerpt(path=piece.stub.path, text=piece.definition, note=piece.stub.qualname)
-            for key, piece in provisional.items()
-            if key in entered or key in asked
+            for key in dict.fromkeys([*asked, *entered])
+            if (piece := provisional.get(key)) is not None
         ]
         modules = []
         for path in dict.fromkeys(stub.path for stub in stubs):
@@ -132,14 +132,14 @@ class Kit:
                 nodeids,
                 self.read,
                 self.files,
-                opened=list(dict.fromkeys(path for each in results for path in each.opened)),
+                opened=list(dict.fromkeys(path for each in red for path in each.opened)),
             ),
             provisional=tuple(shown),
             failures=tuple(
                 Failure(nodeid=each.nodeid, phase=each.phase, longrepr=each.longrepr)
-                for each in results
-                if each.outcome != "passed"
+                for each in red
             ),
+            passing=tuple(each.nodeid for each in results if each.outcome == "passed"),
             attempts=tuple(attempts),
         )
 
@@ -151,7 +151,8 @@ class Kit:
             Refused: The policy or a plugin does not want it run.
         """
         stubs = [self.stubs[key] for key in group.keys]
-        candidate = read_candidate(reply, stubs, self.sources)
+        sources = {stub.path: self.sources[stub.path] for stub in stubs}
+        candidate = read_candidate(reply, stubs, sources)
         objection = self.relay.veto(candidate)
         if objection:
             raise Refused(objection)
@@ -164,15 +165,7 @@ class Kit:
             Unusable: The pieces do not go together.
             EditConflict: A file cannot take them.
         """
-        known = self._overlays.get(frozenset(pieces.items()))
-        if known is not None:
-            return dict(known)
-        overlay = {}
-        for path in dict.fromkeys(piece.stub.path for piece in pieces.values()):
-            here = [piece for piece in pieces.values() if piece.stub.path == path]
-            overlay[path] = rewrite(self.sources[path], here, keep_marker=self.settings.keep_marker)
-        self._overlays[frozenset(pieces.items())] = overlay
-        return dict(overlay)
+        return {path: file.data for path, file in self.overlays.files(pieces).items()}
 
     def edits(self, pieces: Mapping[str, Piece]) -> list[Edit]:
         """The same as edits, each with the bytes that it was made from."""
@@ -198,12 +191,12 @@ class Kit:
             Unusable: The pieces do not go together.
             EditConflict: A file cannot take them.
         """
-        overlay = self.overlay(pieces)
+        files = self.overlays.files(pieces)
         return self.pool.run(
             Job(
                 nodes=tuple(tests),
-                overlay=overlay,
-                watch=tuple(self._watch(overlay, pieces)),
+                overlay={path: file.data for path, file in files.items()},
+                watch=self.overlays.watch(files),
                 checks=checks or {},
                 shuffle_seed=shuffle_seed,
                 timeout_seconds=timeout_seconds,
@@ -222,27 +215,3 @@ class Kit:
             return full.read_bytes()
         except (OSError, ValueError):
             return None
-
-    def _watch(self, overlay: Mapping[str, bytes], pieces: Mapping[str, Piece]) -> Iterable[Watch]:
-        lines = {path: self._located(path, data) for path, data in overlay.items()}
-        for key, stub in self.stubs.items():
-            line = lines[stub.path].get(key) if stub.path in lines else stub.first_line
-            if line is None:
-                continue
-            is_stub = stub.is_wrapped and not stub.is_living and key not in pieces
-            yield Watch(key=key, path=stub.path, first_line=line, compiled_in=not is_stub)
-
-    def _located(self, path: str, data: bytes) -> dict[str, int]:
-        with self._lock:
-            known = self._lines.get((path, data))
-        if known is not None:
-            return known
-        found = {}
-        for key, stub in self.stubs.items():
-            if stub.path == path:
-                line = locate(data, stub.qualname, stub.index)
-                if line is not None:
-                    found[key] = line
-        with self._lock:
-            self._lines[path, data] = found
-        return found

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_selfheal.errors import EditConflict, SandboxFailed, Unusable
 from pytest_selfheal.healing.board import Board, Group, GroupEnd
-from pytest_selfheal.healing.confirm import Confirmation, confirm
+from pytest_selfheal.healing.code import Code
+from pytest_selfheal.healing.confirm import (
+    Confirmation,
+    Objection,
+    Selection,
+    confirm,
+    guilty_of_breaking,
+)
 from pytest_selfheal.healing.group_loop import Snapshot, heal_group, label_of
+from pytest_selfheal.healing.guilt import guilty
 from pytest_selfheal.healing.judge import last_error_line, tracebacks
 from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.runs import Ran, run_tests
 from pytest_selfheal.healing.session import Healed, SessionRecord
 from pytest_selfheal.healing.trace import trace
-from pytest_selfheal.records import Attempt, Piece, TestResult
+from pytest_selfheal.records import Attempt, Piece, RunOutcome, TestResult, Verdict
+
+WEAKLY_PROVEN = 2
+"""Code that no more green tests than these have entered may well be wrong."""
 
 
 @dataclass(slots=True)
@@ -28,11 +40,15 @@ class Heal:
     sandbox_only: tuple[str, ...] = ()
     problem: str | None = None
     """Why it ended early, in one line."""
+    knows_guards: bool = False
+    """The tests that pass were traced as well."""
 
     @classmethod
     def of(cls, kit: Kit, record: SessionRecord) -> Heal:
         """A heal that has not begun."""
-        return cls(kit=kit, record=record, board=Board(stubs=kit.stubs), confirmed={})
+        return cls(
+            kit=kit, record=record, board=Board(kit.stubs, kit.settings.attempts), confirmed={}
+        )
 
     def run(self, executor: Executor) -> None:
         """Trace, heal group by group, confirm; again where the confirmation objects."""
@@ -64,6 +80,10 @@ class Heal:
         kept = self.board.writable()
         self.confirmed = {key: piece for key, piece in self.confirmed.items() if key in kept}
 
+    def notes(self) -> list[str]:
+        """What is to be said of the tests, a line each."""
+        return [*self._flaky_notes(), *self._unexplained()]
+
     def tests_now(self) -> tuple[list[str], list[str]]:
         """The tests that were red: those that the confirmed code turns green, and the rest."""
         failing = set(self.record.failing)
@@ -82,7 +102,13 @@ class Heal:
         files = {nodeid.partition("::")[0] for nodeid in seen}
         return green, [*red, *(each for each in failing if each not in seen and each not in files)]
 
-    def unexplained(self) -> list[str]:
+    def _flaky_notes(self) -> list[str]:
+        return [
+            f"{nodeid} is flaky: red and green with the same code; it counts for and against none"
+            for nodeid in sorted(self.board.flaky)
+        ]
+
+    def _unexplained(self) -> list[str]:
         """A line on the red tests that reach no stub: what the first of them says in there."""
         lost = [
             state.result
@@ -100,164 +126,260 @@ class Heal:
         label = f"{len(tests)} failing tests" if len(tests) != 1 else tests[0]
         self.kit.progress.stage(label, 0, 0, "tracing")
         try:
-            self.board.record(trace(self.kit, tests, self._suite_seconds()), ())
-            if self._is_between_living_functions():
-                # Which of them is to blame, only the tests that pass through them can tell.
-                passed = trace(self.kit, self.record.passed, self._suite_seconds())
-                self.board.record((each for each in passed if each.outcome == "passed"), ())
+            self.board.record(trace(self.kit, tests, self._suite_seconds()), Code())
+            if self.board.waits_for_living():
+                self._trace_guards()
         finally:
             self.kit.progress.drop(label)
-        self.kit.progress.start(len({k for keys in self.board.pending().values() for k in keys}))
+        self.kit.progress.start(self.board.to_do())
 
-    def _is_between_living_functions(self) -> bool:
-        """Whether a red test entered several living functions and no stub."""
-        stubs = self.kit.stubs
-        entered = [
-            set(s.result.entered) for s in self.board.tests.values() if not self.board.is_green(s)
-        ]
-        return bool(self.record.passed) and any(
-            len(keys) > 1 and all(stubs[key].is_living for key in keys) for keys in entered
-        )
+    def _trace_guards(self) -> None:
+        """See which of the tests that pass reach living functions.
+
+        Which of several is to blame, only these tests can tell; and what is asked for
+        must not break what its present body does.
+        """
+        self.knows_guards = True
+        tests = [test for test in self.record.passed if test not in self.board.tests]
+        if tests:
+            passed = trace(self.kit, tests, self._suite_seconds())
+            self.board.record(
+                (each for each in passed if each.outcome == "passed"), self.board.code
+            )
 
     def _heal_groups(self, executor: Executor) -> None:
-        running: dict[Future[GroupEnd], tuple[Group, frozenset[str]]] = {}
+        running: dict[Future[GroupEnd], Group] = {}
         while True:
-            busy = {key for group, _ in running.values() for key in group.keys}
-            forced, self.board.forced = self.board.forced, []
-            for group in [*forced, *self.board.plan({*busy, *_keys(forced)})]:
-                snapshot = self._snapshot(group)
-                future = executor.submit(heal_group, self.kit, group, snapshot)
-                running[future] = group, frozenset(snapshot.pieces)
+            while len(running) < self.kit.settings.jobs:
+                group = self._next_group()
+                if group is None:
+                    break
+                future = executor.submit(heal_group, self.kit, group, self._snapshot(group))
+                running[future] = group
             if running:
                 self.kit.pool.prepare(len(running) + 1)
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    group, with_keys = running.pop(future)
-                    self._take(group, future.result(), with_keys)
-            elif not self._rerun_stale():
-                self.board.forced = self.board.blame(self._allowed)
-                if not self.board.forced and not self.board.plan(()):
-                    return
+                    self._take(running.pop(future), future.result())
+            elif not self._rerun_stale() and not self.board.blame():
+                return
 
-    def _take(self, group: Group, end: GroupEnd, with_keys: frozenset[str]) -> None:
+    def _next_group(self) -> Group | None:
+        group = self.board.next_group()
+        if group is None or self.knows_guards:
+            return group
+        if any(self.kit.stubs[key].is_living for key in group.keys):
+            self._trace_guards()
+            return self.board.regrouped(group)
+        return group
+
+    def _take(self, group: Group, end: GroupEnd) -> None:
         self.kit.progress.drop(label_of(self.kit, group))
-        self.board.take(end, with_keys)
+        problem = self._conflict(end)
+        self.board.take(end if problem is None else _refused(end, problem))
         for key in group.keys:
             if key in self.board.failed:
                 target = self.kit.stubs[key].target
                 self.kit.progress.done(target, "unhealed", self.board.failed[key])
 
+    def _conflict(self, end: GroupEnd) -> str | None:
+        """Why a group's code does not go together with what others found meanwhile."""
+        kept = end.last_pieces if end.joint_with else end.pieces
+        paths = {piece.stub.path for piece in kept.values()}
+        problem = self._problem_of(self.board.code.including(kept).of_files(paths))
+        if problem is None or self._goes_together(self.board.code.of_files(paths)):
+            return problem
+        return self._conflict(end)  # it was none of this group's; that code is gone now
+
+    def _problem_of(self, code: Code) -> str | None:
+        try:
+            self.kit.overlay(code)
+        except (Unusable, EditConflict) as error:
+            return str(error)
+        return None
+
+    def _goes_together(self, code: Code) -> bool:
+        """Whether the files can be made; if not, the code that is in the way is taken back."""
+        problem = self._problem_of(code)
+        if problem is None:
+            return True
+        in_the_way = guilty(list(code), lambda keys: self._problem_of(code.only(keys)) is not None)
+        for key in in_the_way[-1:]:  # the rest of them may stay without it
+            attempt = replace(self._failed(key, why=problem, traceback=problem), verdict="unusable")
+            self.board.take_back(key, attempt)
+        return False
+
     def _rerun_stale(self) -> bool:
         """Run again the tests whose stubs have all got code meanwhile."""
         tests = self.board.stale()
-        if not tests:
-            return False
-        pieces = dict(self.board.pieces)
-        try:
-            outcome = self.kit.verify(tests, pieces)
-        except (Unusable, EditConflict) as error:
-            self.board.give_up(pieces, str(error))
-            return True
-        if outcome.ending == "sandbox-failed":
-            raise SandboxFailed(outcome.why)
-        self.board.record(outcome.results, pieces)
-        return True
+        code = self.board.code
+        if not tests or not self._goes_together(code):
+            return bool(tests)
+        seconds = self._seconds_for(tests)
 
-    @property
-    def _allowed(self) -> dict[str, int]:
-        """How many attempts each stub may have."""
-        own = self.kit.settings.attempts
-        return {key: stub.options.attempts or own for key, stub in self.kit.stubs.items()}
+        def run(in_place: Code) -> Ran:
+            return run_tests(self.kit, tests, in_place, timeout_seconds=seconds)
+
+        ran = run(code)
+        self.board.record(ran.results, code, tests, ran.cut)
+        if ran.broken is not None:
+            self._refute_broken(ran.broken, guilty_of_breaking(code, run, ran.broken))
+        return True
 
     def _snapshot(self, group: Group) -> Snapshot:
         board = self.board
+        known = (board.tests.get(nodeid) for nodeid in group.tests)
+        results = tuple(state.result for state in known if state is not None)
+        entered = {key for result in results for key in result.entered}
         return Snapshot(
-            results=tuple(board.tests[nodeid].result for nodeid in group.tests),
-            pieces={k: p for k, p in board.pieces.items() if k not in group.keys},
+            results=results,
+            code=board.code,
             unproven=board.unproven(),
-            still_stubs=frozenset(
+            weak=frozenset(
                 key
-                for key, stub in board.stubs.items()
-                if key not in board.pieces and key not in group.keys and not stub.is_living
+                for key in entered
+                if key in board.code and board.green_tests(key) <= WEAKLY_PROVEN
             ),
+            suite_seconds=self._suite_seconds(),
         )
 
     def _confirm(self) -> bool:
         """Confirm what is green; True when there is nothing left to do."""
-        pieces = self.board.writable()
+        pieces = Code().including(self.board.writable())
+        self.confirmed = {}
         if not pieces:
-            self.confirmed = {}
             return True
-        self.kit.progress.stage("all together", 0, 0, "confirming")
-        green = [nodeid for nodeid in self.board.tests if self._leans_on(nodeid, pieces)]
-        # Tests that the user's run did not get to, and that need no code, count as passed.
-        passed = [
-            nodeid
-            for nodeid, state in self.board.tests.items()
-            if nodeid not in self.board.ever_red
-            and nodeid.partition("::")[0] not in self.record.failing
-            and self.board.is_green(state)
-        ]
-        try:
-            found = confirm(
-                self.kit,
-                pieces,
-                green=green,
-                passed_before=[*self.record.passed, *passed],
-                excused=self.sandbox_only,
-                timeout_seconds=self._suite_seconds(),
-            )
-        except (Unusable, EditConflict) as error:
-            self.board.give_up(pieces, str(error))
+        if not self._goes_together(pieces):
             return False
+        self.kit.progress.stage("all together", 0, 0, "confirming")
+        try:
+            found = confirm(self.kit, pieces, self._selection(pieces), self._suite_seconds())
         finally:
             self.kit.progress.drop("all together")
         self.sandbox_only = tuple(dict.fromkeys([*self.sandbox_only, *found.sandbox_only]))
-        if found.outcome.ending == "completed" and not found.red:
-            self.confirmed = pieces
-            return True
-        self._refute(found, pieces)
-        return False
+        if found.broken is not None:
+            self._refute_broken(found.broken, found.guilty)
+            return False
+        self.board.set_flaky(each.nodeid for each in found.flaky)
+        self.board.record(found.flaky, pieces)
+        if found.objections:
+            self._refute(found, pieces)
+            return False
+        known = [each for each in found.results if each.nodeid in self.board.tests]
+        flaky = self.board.flaky
+        self.board.record((each for each in known if each.nodeid not in flaky), pieces)
+        self._run_unexplained(pieces)
+        self.confirmed = self.board.writable()
+        # Less than was confirmed, where its only tests turned out to be flaky: the rest
+        # is to be seen green without it.
+        return self.confirmed.keys() == pieces.keys()
 
-    def _refute(self, found: Confirmation, pieces: dict[str, Piece]) -> None:
+    def _run_unexplained(self, pieces: Code) -> None:
+        """Run the red tests that were not seen to enter any stub; they are held against none.
+
+        One that ended its process, or runs the code in another one, could not tell.
+        """
+        tests = [
+            nodeid
+            for nodeid, state in self.board.tests.items()
+            if not state.is_passed and not state.seen
+        ]
+        if tests:
+            seconds = self._seconds_for(tests)
+            ran = run_tests(self.kit, tests, pieces, timeout_seconds=seconds, is_last=True)
+            self.board.record(ran.results, pieces, tests, ran.cut)
+
+    def _selection(self, pieces: Mapping[str, Piece]) -> Selection:
+        board = self.board
+        green = [nodeid for nodeid in board.tests if self._leans_on(nodeid, pieces)]
+        # Tests that the user's run did not get to, and that need no code, count as passed.
+        passed = [
+            nodeid
+            for nodeid, state in board.tests.items()
+            if nodeid not in board.ever_red
+            and nodeid.partition("::")[0] not in self.record.failing
+            and board.is_green(state)
+        ]
+        before = dict.fromkeys([*self.record.passed, *passed])
+        return Selection(
+            green=green,
+            passed_before=[nodeid for nodeid in before if nodeid not in board.flaky],
+            excused=set(self.sandbox_only),
+            flaky=sorted(board.flaky),
+            entered={nodeid: list(state.seen) for nodeid, state in board.tests.items()},
+        )
+
+    def _refute(self, found: Confirmation, pieces: Mapping[str, Piece]) -> None:
         """Turn what the confirmation saw into failed attempts of the code to blame."""
-        outcome = found.outcome
-        if not found.red:
-            self.board.give_up(pieces, f"the confirming run did not end in order: {outcome.why}")
-            return
-        blamed: dict[str, list[TestResult]] = {}
-        for result in found.red:
-            for key in [key for key in result.entered if key in pieces] or list(pieces):
-                blamed.setdefault(key, []).append(result)
-        for key, results in blamed.items():
-            first = results[0]
-            why = f"breaks {first.nodeid}: {last_error_line(first.longrepr) or outcome.why}"[:300]
-            history = self.board.history[key]
-            attempt = Attempt(
-                verdict="failed" if outcome.ending == "completed" else outcome.ending,  # type: ignore[arg-type]
-                why=why,
-                seconds=outcome.seconds,
-                code=history[-1].code if history else "",
-                traceback=tracebacks(results),
+        blamed: dict[str, list[Objection]] = {}
+        for objection in found.objections:
+            for key in objection.keys or self._suspects(objection.result, pieces):
+                blamed.setdefault(key, []).append(objection)
+        for key, objections in blamed.items():
+            results = [each.result for each in objections]
+            said = last_error_line(results[0].longrepr) or results[0].outcome
+            attempt = self._failed(
+                key,
+                why=f"breaks {results[0].nodeid}: {said}",
+                traceback=f"(in the confirming run, in order {found.seed})\n{tracebacks(results)}",
+                ending=objections[0].ending,
             )
             for result in results:
                 self.board.refute([key], result, attempt)
-            if len(self.board.history[key]) >= self._allowed[key]:
-                self.board.give_up([key], why)
 
-    def _leans_on(self, nodeid: str, pieces: dict[str, Piece]) -> bool:
+    def _suspects(self, result: TestResult, pieces: Mapping[str, Piece]) -> Sequence[str]:
+        known = self.board.tests.get(result.nodeid)
+        entered = dict.fromkeys([*result.entered, *(known.seen if known is not None else ())])
+        return self.board.relation.suspects([key for key in entered if key in pieces]) or list(
+            pieces
+        )
+
+    def _refute_broken(self, outcome: RunOutcome, keys: Sequence[str]) -> None:
+        """Take back code with which a run does not end in order."""
+        for key in keys:
+            why = f"the run of all tests did not end in order: {outcome.why}"
+            attempt = self._failed(key, why=why, traceback=outcome.output or why, ending=outcome)
+            self.board.take_back(key, attempt)
+
+    def _failed(
+        self, key: str, *, why: str, traceback: str, ending: RunOutcome | None = None
+    ) -> Attempt:
+        """A stub's last attempt as one that failed."""
+        history = self.board.history.get(key, ())
+        verdict: Verdict = "failed"
+        if (
+            ending is not None
+            and ending.ending != "completed"
+            and ending.ending != "sandbox-failed"
+        ):
+            verdict = ending.ending
+        last = history[-1] if history else Attempt(verdict=verdict)
+        return replace(last, verdict=verdict, why=why[:300], traceback=traceback)
+
+    def _leans_on(self, nodeid: str, pieces: Mapping[str, Piece]) -> bool:
         state = self.board.tests[nodeid]
-        return self.board.is_green(state) and any(key in pieces for key in state.result.entered)
+        return (
+            nodeid not in self.board.flaky
+            and self.board.is_green(state)
+            and any(key in pieces for key in state.seen)
+        )
 
     def _is_green_with_confirmed(self, nodeid: str) -> bool:
         state = self.board.tests[nodeid]
-        needed = [key for key in state.result.entered if key in self.board.versions]
-        return self.board.is_green(state) and all(key in self.confirmed for key in needed)
+        return state.is_passed and all(
+            self.confirmed.get(key) is piece for key, piece in state.seen.items()
+        )
+
+    def _seconds_for(self, tests: Sequence[str]) -> float:
+        return self._suite_seconds() if len(tests) > 1 else self.kit.settings.limits.timeout_seconds
 
     def _suite_seconds(self) -> float:
         """Enough for the whole selection in a slower place, never less than the limit."""
         return self.kit.settings.limits.timeout_seconds + 4 * self.record.seconds
 
 
-def _keys(groups: Sequence[Group]) -> set[str]:
-    return {key for group in groups for key in group.keys}
+def _refused(end: GroupEnd, why: str) -> GroupEnd:
+    """The same group, whose code does not go together with what others found meanwhile."""
+    last = end.attempts[-1]
+    attempt = replace(last, verdict="unusable", why=why[:300], traceback=why)
+    return GroupEnd(group=end.group, attempts=(*end.attempts[:-1], attempt))

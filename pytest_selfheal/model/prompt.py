@@ -1,9 +1,9 @@
 """From a question to the text of a request.
 
-Stable parts come first (instructions, targets, modules, tests, data, provisional code),
-then the failures, then the attempts: so a retry's text begins with the first request's
-whole text, and the provider's prompt cache serves it. Everything that is quoted goes
-through `_quoted` or `_inline`, which cut out secrets and keep it from looking like a part
+Stable parts come first (instructions, targets, modules, tests, data, provisional code,
+what passes), then the failures, then the attempts: so a retry's text begins with the first
+request's whole text, and the provider's prompt cache serves it. Everything that is quoted
+goes through `_quoted` or `_inline`, which cut out secrets and keep it from looking like a part
 of the prompt itself.
 """
 
@@ -36,6 +36,7 @@ TRACEBACK_LIMIT = 24_000
 
 FAILURES_IN_FULL = 6
 FAILURES_BY_NAME = 30
+PASSING_BY_NAME = 30
 EARLIER_ATTEMPTS = 10
 
 _SMALLEST_SHARE = 400
@@ -61,6 +62,7 @@ def render(question: Question) -> str:
         *_excerpts("Tests", question.tests, TESTS_LIMIT),
         *_excerpts("Data", question.data, DATA_LIMIT),
         *_excerpts("Provisional code, not yet confirmed", question.provisional, PROVISIONAL_LIMIT),
+        *_passing(question.passing),
         *_failures(question.failures),
         *_attempts(question.attempts),
     ]
@@ -98,7 +100,10 @@ def _stub_notes(stub: Stub) -> Iterator[str]:
     if stub.index:
         yield f"(definition {stub.index + 1} of that name in the file, line {stub.def_line})"
     if stub.is_living:
-        yield "(its present body fails the tests: rewrite it)"
+        yield (
+            "(it has a body, shown in its module, with which the tests under Failures are red: "
+            "rewrite it so that they pass, and those that pass now still do)"
+        )
     if stub.options.hint:
         hint = redact(encodable(stub.options.hint))
         first, *rest = fold(hint, 2_000).strip().splitlines() or [""]
@@ -116,6 +121,17 @@ def _excerpts(heading: str, excerpts: Iterable[Excerpt], limit: int) -> Iterator
         language = _LANGUAGES.get(PurePosixPath(excerpt.path).suffix, "")
         yield title + _quoted(excerpt.text, limit, language)
         limit -= len(excerpt.text)
+
+
+def _passing(nodeids: Sequence[str]) -> Iterator[str]:
+    """What must not be broken: by name, since what it checks is done already."""
+    if not nodeids:
+        return
+    lines = ["## Tests that reach the targets and pass now, and must still pass", ""]
+    lines += [f"- {_inline(nodeid)}" for nodeid in nodeids[:PASSING_BY_NAME]]
+    if len(nodeids) > PASSING_BY_NAME:
+        lines.append(f"- and {len(nodeids) - PASSING_BY_NAME} more")
+    yield "\n".join(lines) + "\n"
 
 
 # --- the failures ----------------------------------------------------------------------
