@@ -43,7 +43,7 @@ class Interceptor:
         self._settings = settings
         self._sys_path = [path for path in sys.path if path]
         self._failures: dict[str, Failure] = {}
-        self._collected: list[str] = []
+        self._collected: dict[str, None] = {}
         self._passed: dict[str, None] = {}
         self._seen: set[str] = set()
         self._seconds = 0.0
@@ -115,7 +115,12 @@ class Interceptor:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which tests were selected."""
-        self._collected = [item.nodeid for item in session.items]
+        self._collected.update((item.nodeid, None) for item in session.items)
+
+    @hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Note which tests were selected, as a worker tells it."""
+        self._collected.update((nodeid, None) for nodeid in ids)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a file that cannot be collected."""
@@ -128,14 +133,14 @@ class Interceptor:
         self._seconds += report.duration
         if report.failed:
             self._passed.pop(report.nodeid, None)
-            self._note_failure(report.nodeid, report.when or "call", report.longreprtext)
-        elif (
-            report.when == "call"
-            and report.passed
-            and not hasattr(report, "wasxfail")
-            and report.nodeid not in self._failures
-        ):
-            self._passed.setdefault(report.nodeid)
+            # xdist has a word of its own for the phase in which a worker died.
+            phase = report.when if report.when in ("setup", "teardown") else "call"
+            self._note_failure(report.nodeid, phase, report.longreprtext)
+        elif report.when == "call" and not hasattr(report, "context"):  # that is a subtest's
+            if not report.passed or hasattr(report, "wasxfail"):
+                self._passed.pop(report.nodeid, None)
+            elif report.nodeid not in self._failures:
+                self._passed.setdefault(report.nodeid)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """A user who stops the tests does not want a heal; a collection error does."""

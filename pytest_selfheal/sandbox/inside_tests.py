@@ -9,15 +9,13 @@ host concludes the verdict from the whole.
 from __future__ import annotations
 
 import ast
-import contextlib
-import importlib
-import importlib.machinery
 import importlib.util
 import json
 import linecache
 import os
 import random
 import sys
+import types
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -28,29 +26,42 @@ PLANTED = "selfheal_planted"
 CHECKS = "selfheal_checks"
 LONGREPR_CHARACTERS = 48 * 2**10
 MAX_OPENED = 40
+MAX_SUBTESTS = 8
+"""How many failing subtests of a test are told in full."""
 Emit = Callable[[dict[str, Any]], None]
+_getpid = os.getpid  # a test may put another in its place
 
 
-def run(setup: dict[str, Any], job: dict[str, Any], result_fd: int, nonce: str) -> None:
-    """Run a job's tests in this process and write one record a line to `result_fd`."""
+def run(
+    setup: dict[str, Any],
+    job: dict[str, Any],
+    result_fd: int,
+    nonce: str,
+    modules: dict[str, types.ModuleType],
+) -> None:
+    """Run a job's tests in this process and write one record a line to `result_fd`.
+
+    `modules` are those made of the texts that were sent with this one.
+    """
     number = 0
-    owner = os.getpid()
+    owner = _getpid()
 
     def emit(record: dict[str, Any]) -> None:
         nonlocal number
-        if os.getpid() != owner:
+        if _getpid() != owner:
             os._exit(1)  # a child that a test forked fell out of the test: it has no say
         data = f"{nonce} {number} {json.dumps(record)}\n".encode()
         number += 1
         while data:
             data = data[os.write(result_fd, data) :]
 
-    recorder = Recorder(setup, job, emit)
+    tracer = modules["trace"].Tracer(setup["root"], setup["cwd"], job["watch"], modules)
+    recorder = Recorder(setup, job, emit, tracer)
     sys.addaudithook(recorder.audit)
     # That plugins are imported already is the warm-up's doing, and no news to the project.
     AssertionRewritingHook._warn_already_imported = lambda *_: None  # type: ignore[method-assign]
-    Tracer(setup["root"], job["watch"], recorder.entered).install()
-    status = pytest.main(arguments(setup, job), plugins=[recorder])
+    tracer.install(setup["sources"]["child"])
+    status = pytest.main(arguments(setup, job), plugins=[Calm(), recorder])
     emit({"kind": "end", "status": int(status)})
 
 
@@ -76,25 +87,41 @@ def arguments(setup: dict[str, Any], job: dict[str, Any]) -> list[str]:
     return [*given, "--", *(os.path.join(setup["root"], file) for file in files)]
 
 
+class Calm:
+    """Takes out of a session what would run tests again, open sockets, or end it early."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> None:
+        """Once options are read: the project's may go on being given."""
+        # What fails must fail here. It also opens a socket where xdist is installed.
+        if config.pluginmanager.hasplugin("rerunfailures"):
+            config.pluginmanager.unregister(name="rerunfailures")
+            config.addinivalue_line("markers", "flaky: runs a test again that failed")
+        for name in ("stepwise", "stepwise_skip", "lf", "failedfirst", "newfirst", "usepdb",
+                     "trace", "setuponly", "setupplan", "setupshow"):  # fmt: skip
+            if getattr(config.option, name, False):
+                setattr(config.option, name, False)
+
+
 class Recorder:
     """The pytest plugin that selects the asked-for tests and tells what became of each."""
 
-    def __init__(self, setup: dict[str, Any], job: dict[str, Any], emit: Emit) -> None:
+    def __init__(self, setup: dict[str, Any], job: dict[str, Any], emit: Emit, tracer: Any) -> None:
         self._root = setup["root"]
         self._limit = setup["limits"]["output_bytes"]
         self._nodes = set(job["nodes"])
         self._files = {node for node in job["nodes"] if "::" not in node}
+        self._selected: dict[str, list[str]] = setup["selected"]
         self._checks: dict[str, str] = job["checks"]
         self._seed: int | None = job["shuffle_seed"]
         self._emit = emit
-        self._entered: dict[str, None] = {}
+        self._tracer = tracer
+        self._trace = tracer.trace
         self._opened: dict[str, None] = {}
         self._entered_at_collection: dict[str, dict[str, None]] = {}
         self._causes: list[tuple[BaseException, dict[str, None]]] = []
-
-    def entered(self, key: str) -> None:
-        """A watched function was entered."""
-        self._entered.setdefault(key)
+        self._by_fixture: dict[int, tuple[Any, dict[str, None]]] = {}
+        self._subtests = 0
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Note the project's data files that are opened; told by the interpreter."""
@@ -122,18 +149,12 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
-        outer, self._entered = self._entered, {}
-        try:
+        with self._trace.apart() as entered:
             report = yield
-        finally:
-            entered, self._entered = self._entered, outer
-            for key in entered:
-                self._entered.setdefault(key)
-        if entered:
-            self._entered_at_collection.setdefault(report.nodeid, {}).update(entered)
         if report.failed:
             drop_orphans(self._root)
             text = str(report.longrepr)
+            entered.update(dict.fromkeys(self._tracer.named_in(text)))
             self._emit(
                 {
                     "kind": "collect",
@@ -143,6 +164,8 @@ class Recorder:
                     "entered": list(entered),
                 }
             )
+        if entered:
+            self._entered_at_collection.setdefault(report.nodeid, {}).update(entered)
         return report
 
     @pytest.hookimpl(trylast=True)
@@ -161,62 +184,107 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        self._entered = {}
+        self._trace.begin()
         self._opened = {}
+        self._subtests = 0
         self._emit({"kind": "start", "id": item.nodeid})
         return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
+        """What a fixture enters belongs to every test that uses its value."""
+        with self._trace.apart() as entered:
+            value = yield
+        self._by_fixture[id(fixturedef)] = fixturedef, entered
+        return value
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[Any]
     ) -> Generator[None, Any, Any]:
         report = yield
+        self._trace.take_from_children()
+        for fixturedef in fixtures_of(item):
+            known, entered = self._by_fixture.get(id(fixturedef), (None, {}))
+            if known is fixturedef:
+                self._trace.add(entered)
+        if call.when == "call" and isinstance(item, pytest.Function):
+            self._trace.add(self._trace.leaned_on_in(item.function))
         if call.excinfo is not None:
             report.selfheal_exception = call.excinfo.typename
             self._inherit(call.excinfo.value)
+            if isinstance(call.excinfo.value, (pytest.skip.Exception, pytest.xfail.Exception)):
+                report.selfheal_own_skip = is_raised_in(str(item.path), call.excinfo.value)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         outcome: str = report.outcome
         if hasattr(report, "wasxfail"):
             outcome = "xpassed" if report.passed else "xfailed"
+        elif outcome not in ("passed", "skipped"):
+            outcome = "failed"  # a plugin's own word for a failure that it wants to try again
+        subtest = subtest_of(report)
+        if subtest is not None:
+            if outcome == "passed" or getattr(report, "selfheal_own_skip", False):
+                return  # what ends the phase is the report on the test itself
+            self._subtests += 1
+        text = report.longreprtext if outcome == "failed" else ""
+        if text:
+            self._trace.add(self._tracer.named_in(text + printed_by(report)))
         record = {
             "kind": "report",
             "id": report.nodeid,
             "when": report.when,
             "outcome": outcome,
-            "entered": list(self._entered),
+            "entered": list(self._trace.current),
         }
+        if subtest is not None:
+            record["subtest"] = subtest
         if outcome == "failed":
             record["opened"] = list(self._opened)
-            text = report.longreprtext
-            printed = "".join(
-                f"\n----- {title} -----\n{content.rstrip()}"
-                for title, content in report.sections
-                if content.strip()
-            )
-            record["longrepr"] = shortened(text, LONGREPR_CHARACTERS) + shortened(
-                printed, min(self._limit, LONGREPR_CHARACTERS)
-            )
+            if subtest is None or self._subtests <= MAX_SUBTESTS:
+                record["longrepr"] = shortened(text, LONGREPR_CHARACTERS) + shortened(
+                    printed_by(report), min(self._limit, LONGREPR_CHARACTERS)
+                )
             record["exception"] = getattr(report, "selfheal_exception", "")
         self._emit(record)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self._emit({"kind": "imported", "entered": self._leaned_on(session.items)})
         self._emit({"kind": "session", "status": int(exitstatus)})
 
+    def _leaned_on(self, items: list[pytest.Item]) -> dict[str, list[str]]:
+        """What each test file needs of functions entered while some module was imported.
+
+        A module runs once, whichever test imports it first.
+        """
+        found: dict[str, list[str]] = {}
+        for item in items if self._trace.at_import else ():
+            file = item.nodeid.partition("::")[0]
+            if file not in found:
+                found[file] = self._trace.leaned_on([str(item.path), *self._conftests(item.path)])
+        return found
+
+    def _conftests(self, path: Any) -> Iterator[str]:
+        for folder in path.parents:
+            if str(folder).startswith(self._root) and (folder / "conftest.py").exists():
+                yield str(folder / "conftest.py")
+
     def _is_asked_for(self, nodeid: str) -> bool:
-        return nodeid in self._nodes or nodeid.partition("::")[0] in self._files
+        file = nodeid.partition("::")[0]
+        if nodeid in self._nodes:
+            return True
+        return file in self._files and is_below(nodeid, self._selected.get(file))
 
     def _inherit(self, error: BaseException) -> None:
         """A fixture that failed once raises the same exception for every later test."""
         for known, entered in self._causes:
             if known is error:
-                for key in entered:
-                    self._entered.setdefault(key)
+                self._trace.add(entered)
                 return
-        if self._entered:
-            self._causes.append((error, dict(self._entered)))
+        if self._trace.current:
+            self._causes.append((error, dict(self._trace.current)))
 
     def _own_items(self, chosen: list[pytest.Item]) -> Iterator[pytest.Item]:
         """The model's checks, and a test that must fail, as neighbours of a chosen test."""
@@ -225,7 +293,7 @@ class Recorder:
             return
         if self._checks:
             yield pytest.Function.from_parent(parent, name=CHECKS, callobj=self._run_checks)
-        yield pytest.Function.from_parent(parent, name=PLANTED, callobj=planted)
+        yield like(chosen, pytest.Function.from_parent(parent, name=PLANTED, callobj=planted))
 
     def _run_checks(self) -> None:
         __tracebackhide__ = True
@@ -234,6 +302,100 @@ class Recorder:
             module = module_of(full)
             if module is not None:
                 run_checks(text, vars(module))
+
+
+def is_below(nodeid: str, selected: list[str] | None) -> bool:
+    """Whether a test lies below one of some node ids; None stands for no choice."""
+    if selected is None:
+        return True
+    return any(nodeid == each or nodeid.startswith((f"{each}::", f"{each}[")) for each in selected)
+
+
+def fixtures_of(item: pytest.Item) -> list[Any]:
+    """The definitions of the fixtures that a test uses, as far as they are set up."""
+    request = getattr(item, "_request", None)
+    return list(getattr(request, "_fixture_defs", {}).values())
+
+
+def lost(lines: list[dict[str, Any]]) -> list[str]:
+    """The tests that failed and entered no watched function, from a run's records."""
+    entered: dict[str, bool] = {}
+    failed: dict[str, None] = {}
+    explained: set[str] = set()
+    for line in lines:
+        if line["kind"] == "report":
+            entered[line["id"]] = bool(line["entered"]) or entered.get(line["id"], False)
+            if line["outcome"] == "failed":
+                failed[line["id"]] = None
+        elif line["kind"] == "imported":
+            files = {nodeid.partition("::")[0] for nodeid, keys in line["entered"].items() if keys}
+            explained |= files
+    own = (PLANTED, CHECKS)
+    return [
+        nodeid
+        for nodeid in failed
+        if not entered[nodeid]
+        and nodeid.partition("::")[0] not in explained
+        and nodeid.rpartition("::")[2] not in own
+    ]
+
+
+def entered_alone(lines: list[dict[str, Any]]) -> list[str]:
+    """What a test entered in a run of its own."""
+    keys: dict[str, None] = {}
+    for line in lines:
+        if line["kind"] in ("report", "collect"):
+            keys.update(dict.fromkeys(line["entered"]))
+        elif line["kind"] == "imported":
+            for entered in line["entered"].values():
+                keys.update(dict.fromkeys(entered))
+    return list(keys)
+
+
+def subtest_of(report: pytest.TestReport) -> str | None:
+    """What the report of a subtest is called, None for the report of a test."""
+    context = getattr(report, "context", None)
+    if context is None or not hasattr(report, "_sub_test_description"):
+        return None
+    return str(report._sub_test_description())
+
+
+def is_raised_in(path: str, error: BaseException) -> bool:
+    """Whether the last of the frames that an exception passed, pytest's own left out, is a file's.
+
+    `unittest` raises what a test skips itself with, and pytest raises it anew.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback, file = seen.__traceback__, None
+        while traceback is not None:
+            name = traceback.tb_frame.f_code.co_filename
+            if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in (
+                "_pytest", "pytest", "pluggy", "unittest",
+            ):  # fmt: skip
+                file = name
+            traceback = traceback.tb_next
+        if file is not None:
+            return os.path.realpath(file) == os.path.realpath(path)
+        seen = seen.__context__
+    return False
+
+
+def printed_by(report: pytest.TestReport) -> str:
+    """What was captured while a test ran, under pytest's headings."""
+    return "".join(
+        f"\n----- {title} -----\n{content.rstrip()}"
+        for title, content in report.sections
+        if content.strip()
+    )
+
+
+def like(chosen: list[pytest.Item], own: pytest.Item) -> pytest.Item:
+    """Mark the planted test as its neighbour is: fixtures and hooks may go by the marks."""
+    for mark in next(item for item in chosen if item.getparent(pytest.Module)).iter_markers():
+        if mark.name not in ("parametrize", "usefixtures", "xfail", "skip", "skipif"):
+            own.add_marker(getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs))
+    return own
 
 
 def planted() -> None:
@@ -302,91 +464,3 @@ def last_exception_name(text: str) -> str:
             name = line[4:].strip().partition(":")[0]
             return name.rpartition(".")[2] if name.isprintable() and " " not in name else ""
     return ""
-
-
-class Tracer:
-    """Notes when a watched function is entered, at no cost to any other.
-
-    A call is compiled into the watched functions as their first statement. An `@heal`
-    stub is not touched (its body must stay a stub's): its wrapper tells through
-    `pytest_selfheal.marker.entered`.
-    """
-
-    NAME = "__selfheal_entered__"
-
-    def __init__(
-        self, root: str, watch: list[dict[str, Any]], entered: Callable[[str], None]
-    ) -> None:
-        self._root = os.path.realpath(root) + os.sep
-        self._keys = {
-            (os.path.realpath(os.path.join(root, each["path"])), each["first_line"]): each["key"]
-            for each in watch
-        }
-        self._compiled_in = {
-            (os.path.realpath(os.path.join(root, each["path"])), each["first_line"])
-            for each in watch
-            if each["compiled_in"]
-        }
-        self._files = {path for path, _ in self._compiled_in}
-        self._entered = entered
-
-    def install(self) -> None:
-        """Hook into the imports of this process."""
-        import builtins
-
-        from _pytest.assertion import rewrite
-
-        setattr(builtins, self.NAME, self._entered)
-        with contextlib.suppress(ImportError):
-            marker = importlib.import_module("pytest_selfheal.marker")
-            marker.entered = self._stub_called  # type: ignore[attr-defined]
-        loader = importlib.machinery.SourceFileLoader
-        cached_code = loader.get_code
-
-        def get_code(this: Any, fullname: str) -> Any:
-            path = this.get_filename(fullname)
-            if not os.path.realpath(path).startswith(self._root) or "site-packages" in path:
-                return cached_code(this, fullname)
-            # From source: cached bytecode is neither traced nor to be trusted.
-            return this.source_to_code(self._instrumented(this.get_data(path), path), path)
-
-        loader.get_code = get_code  # type: ignore[method-assign, assignment]
-        plain_rewrite = rewrite.rewrite_asserts
-
-        def rewrite_asserts(mod: ast.Module, source: bytes, *rest: Any, **more: Any) -> None:
-            path = rest[0] if rest else more.get("module_path")
-            if path is not None and os.path.realpath(path) in self._files:
-                self._instrument(mod, os.path.realpath(path))
-            plain_rewrite(mod, source, *rest, **more)
-
-        rewrite.rewrite_asserts = rewrite_asserts
-        rewrite._read_pyc = lambda *_: None
-
-    def _instrumented(self, data: bytes, path: str) -> Any:
-        real = os.path.realpath(path)
-        if real not in self._files:
-            return data
-        tree = ast.parse(data, path)
-        self._instrument(tree, real)
-        return tree
-
-    def _instrument(self, tree: ast.Module, path: str) -> None:
-        for node in ast.walk(tree):
-            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                continue
-            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-            if (path, first) in self._compiled_in:
-                self._insert_call(node, self._keys[path, first])
-
-    def _insert_call(self, node: ast.FunctionDef | ast.AsyncFunctionDef, key: str) -> None:
-        has_docstring = ast.get_docstring(node, clean=False) is not None
-        call = ast.parse(f"{self.NAME}({key!r})").body[0]
-        place = node.body[0]
-        for part in ast.walk(call):
-            ast.copy_location(part, place)
-        node.body.insert(int(has_docstring), call)
-
-    def _stub_called(self, code: Any) -> None:
-        place = os.path.realpath(code.co_filename), code.co_firstlineno
-        if place in self._keys:
-            self._entered(self._keys[place])

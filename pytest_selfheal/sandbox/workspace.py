@@ -60,6 +60,8 @@ class Workspace:
     """What keeps a plugin of the run out of the way, by the module that it lives in."""
     has_cache: bool = True
     """pytest's own cache plugin is in use, so that its folder must be moved."""
+    selected: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of files that were not selected as a whole, the node ids that were."""
     warm: tuple[str, ...] = ()
     """Modules outside the project, imported while a sandbox is parked."""
 

@@ -1,0 +1,162 @@
+"""The processes that tests start: how they come to note what they enter, and what they noted.
+
+Sent as text like `inside_tests`. A Python child runs the modules with watched functions
+from bytecode that notes. It lies where Python keeps its own, with the hash of its source
+in it: a child finds it without any change to its environment, and a changed source is
+compiled as ever.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.util
+import marshal
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import Any
+
+MAX_NOTED_BYTES = 2**20
+
+Instrument = Callable[[ast.Module, str], None]
+Stubs = dict[tuple[str, int], int]
+
+
+class Children:
+    """What the processes that are started from this one note."""
+
+    def __init__(
+        self,
+        files: Iterable[str],
+        instrument: Instrument,
+        stubs_in: Callable[[str], Stubs],
+        child_source: str,
+    ) -> None:
+        """Make the place for the notes.
+
+        Args:
+            files: The real paths of the modules that hold watched functions.
+            instrument: Puts the calls into such a module's tree.
+            stubs_in: Where a file's `@heal` stubs begin, with their numbers.
+            child_source: The text of `inside_child`.
+        """
+        self._files = list(files)
+        self._instrument = instrument
+        self._stubs_in = stubs_in
+        self._child_source = child_source
+        self._prefix = os.environ.get("PYTHONPYCACHEPREFIX") or None
+        self._offset = 0
+        self._turn = 0
+        self._is_prepared = False
+        self._folder = tempfile.mkdtemp(prefix="selfheal-")
+        self._path = os.path.join(self._folder, "entered")
+        with open(self._path, "wb"), open(os.path.join(self._folder, "turn"), "wb") as turn:
+            turn.write(bytes(8))
+        names: dict[str, Any] = {"__name__": "selfheal_inside_child"}
+        exec(compile(child_source, "<selfheal>", "exec"), names)  # noqa: S102 - our own text
+        self.note: Callable[[int], None] = names["Notes"](self._folder).note
+
+    def next_turn(self) -> None:
+        """A test begins: what is entered from now on is noted anew."""
+        self._turn += 1
+        with contextlib.suppress(OSError):
+            fd = os.open(os.path.join(self._folder, "turn"), os.O_WRONLY)
+            try:
+                os.pwrite(fd, self._turn.to_bytes(8, "big"), 0)
+            finally:
+                os.close(fd)
+
+    def read(self) -> list[int]:
+        """The numbers noted since the last time; anything else in the file is passed over."""
+        try:
+            size = min(os.stat(self._path).st_size, MAX_NOTED_BYTES)
+            if size <= self._offset:
+                return []
+            with open(self._path, "rb") as file:
+                file.seek(self._offset)
+                data = file.read(size - self._offset)
+        except OSError:
+            return []
+        whole = data.rfind(b"\n") + 1
+        self._offset += whole
+        lines = set(data[:whole].split(b"\n"))
+        return sorted(int(line) for line in lines if 0 < len(line) < 10 and line.isdigit())
+
+    def prepare(self) -> None:
+        """Write the bytecode, once, before the first child starts."""
+        if self._is_prepared:
+            return
+        self._is_prepared = True
+        for path in self._files:
+            with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
+                self._write_bytecode(path)
+        if self._prefix is not None:
+            _link_caches(self._prefix)
+
+    def _write_bytecode(self, path: str) -> None:
+        with open(path, "rb") as file:
+            source = file.read()
+        tree = ast.parse(source, path)
+        self._instrument(tree, path)
+        text = f"{self._child_source}\ninstall({self._folder!r}, {self._stubs_in(path)!r})\n"
+        call = f"__import__('builtins').exec({text!r}, {{'__name__': 'selfheal_inside_child'}})"
+        statement = ast.parse(call).body[0]
+        tree.body.insert(_after_header(tree), statement)
+        code = compile(tree, path, "exec", dont_inherit=True)
+        data = bytearray(importlib.util.MAGIC_NUMBER)
+        data += (0b11).to_bytes(4, "little")  # named by the hash of its source, which is checked
+        data += importlib.util.source_hash(source)
+        data += marshal.dumps(code)
+        cached = cached_path(path, self._prefix)
+        os.makedirs(os.path.dirname(cached), exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(cached)
+        with open(cached, "wb") as file:
+            file.write(data)
+
+
+def cached_path(path: str, prefix: str | None) -> str:
+    """Where Python looks for a module's bytecode."""
+    plain = importlib.util.cache_from_source(path)
+    if prefix is None:
+        return plain
+    return os.path.join(prefix, os.path.dirname(path).lstrip(os.sep), os.path.basename(plain))
+
+
+def _link_caches(prefix: str) -> None:
+    """Let children that look for bytecode in another place find there what is known."""
+    for module in list(sys.modules.values()):
+        file, cached = getattr(module, "__file__", None), getattr(module, "__cached__", None)
+        if isinstance(file, str) and isinstance(cached, str):
+            link = cached_path(file, prefix)
+            with contextlib.suppress(OSError):
+                os.makedirs(os.path.dirname(link), exist_ok=True)
+                if os.path.exists(cached):
+                    os.symlink(cached, link)
+
+
+def _after_header(tree: ast.Module) -> int:
+    """The place behind a module's docstring and its `from __future__` imports."""
+    place = int(ast.get_docstring(tree, clean=False) is not None)
+    while place < len(tree.body):
+        node = tree.body[place]
+        if not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
+            break
+        place += 1
+    return place
+
+
+def choose_cache(files: Iterable[str]) -> None:
+    """Have children look elsewhere for bytecode, where its own place is not to be had."""
+    if "PYTHONPYCACHEPREFIX" in os.environ:
+        return
+    for folder in {os.path.dirname(path) for path in files}:
+        try:
+            os.listdir(os.path.join(folder, "__pycache__"))
+        except FileNotFoundError:
+            continue
+        except OSError:
+            os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="selfheal-")
+            return

@@ -1,0 +1,716 @@
+"""Every kind of test that pytest can run, and every way to a stub, each healed end to end.
+
+Many kinds share a project and a run. Each stub is reached by tests of its own kind alone,
+so that a kind that is not seen leaves its stub unhealed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Project, Run, code, python, require
+from tests.scripted_server import ScriptedServer
+
+INI = """
+    [pytest]
+    addopts = {more} --doctest-modules --doctest-glob=*.txt --strict-markers --strict-config
+    testpaths = tests src docs
+    pythonpath = src
+    filterwarnings = error
+    asyncio_default_fixture_loop_scope = function
+    markers = slow: slow ones
+"""
+
+
+def stubs(names: str, body: str = "...") -> str:
+    """Marked functions of one argument."""
+    return "\n\n".join(f"# selfheal\ndef {name}(a):\n    {body}\n" for name in names.split())
+
+
+def plus_one(name: str) -> str:
+    """A reply for one of them."""
+    return python(f"def {name}(a):\n    return a + 1\n")
+
+
+def heal_all(
+    project: Project,
+    replies: Mapping[str, list[str]],
+    *arguments: str,
+    backend: str = "bubblewrap",
+    env: Mapping[str, str] | None = None,
+) -> tuple[Run, ScriptedServer]:
+    """Heal with a server that knows these replies; plugins are on."""
+    require(backend)
+    with ScriptedServer(replies) as server:
+        run = project.heal(
+            f"--selfheal-sandbox={backend}",
+            *arguments,
+            server=server,
+            env={"PYTEST_ADDOPTS": "", **(env or {})},
+        )
+    return run, server
+
+
+def rest_is_green(project: Project, *arguments: str) -> None:
+    """What is on the disk passes under plain pytest."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:selfheal", *arguments],
+        cwd=project.root,
+        env=project.environment(more={"PYTEST_ADDOPTS": ""}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+# --- what pytest can run ---------------------------------------------------------------
+
+KINDS = """
+    plain in_class in_subtest in_fixture_subtest by_id at_fixture at_autouse at_session
+    at_module_setup at_class_setup at_import_of_test in_text_doctest at_conftest
+    in_asyncio in_anyio in_hypothesis in_module_process in_command_process
+    in_fork in_pool in_test_process at_teardown
+"""
+KIND_FILES: Mapping[str, str] = {
+    "src/thepackage/__init__.py": "",
+    "src/thepackage/kinds.py": stubs(KINDS),
+    "src/thepackage/documented.py": '''
+        # selfheal
+        def doubled(a):
+            """Twice as much.
+
+            >>> doubled(3)
+            6
+            >>> doubled("ab")
+            'abab'
+            """
+    ''',
+    "src/thepackage/table.py": """
+        from thepackage.kinds import at_conftest
+
+        TABLE = {"two": at_conftest(1)}
+    """,
+    "src/thepackage/__main__.py": """
+        import sys
+
+        from thepackage import kinds
+
+        print(getattr(kinds, sys.argv[1])(int(sys.argv[2])))
+    """,
+    "docs/guide.txt": """
+        The guide
+        =========
+
+        >>> from thepackage.kinds import in_text_doctest
+        >>> in_text_doctest(1)
+        2
+    """,
+    "tests/conftest.py": """
+        import pytest
+
+        from thepackage import kinds
+
+
+        @pytest.fixture(scope="session")
+        def session_value():
+            return kinds.at_session(1)
+
+
+        @pytest.fixture
+        def value():
+            return kinds.at_fixture(1)
+
+
+        @pytest.fixture
+        def torn_down():
+            yield
+            assert kinds.at_teardown(1) == 2
+
+
+        @pytest.fixture(params=["asyncio"])
+        def anyio_backend(request):
+            return request.param
+    """,
+    "tests/test_classes.py": """
+        import unittest
+
+        import pytest
+
+        from thepackage import kinds
+
+
+        def test_plain():
+            assert kinds.plain(1) == 2
+
+
+        class TestClass:
+            def test_it(self):
+                assert kinds.in_class(1) == 2
+
+
+        class TestCase(unittest.TestCase):
+            def test_subtests(self):
+                for number in range(12):
+                    with self.subTest("of the case", number=number):
+                        self.assertEqual(kinds.in_subtest(number), number + 1)
+                with self.subTest("not here"):
+                    self.skipTest("never mind")
+
+
+        def test_subtests(subtests):
+            for number in range(12):
+                with subtests.test("of the fixture", number=number):
+                    assert kinds.in_fixture_subtest(number) == number + 1
+            with subtests.test("not here"):
+                pytest.skip("never mind")
+
+
+        @pytest.mark.parametrize("text", ["a::b", "a[0]", "x y", "ä\\n", "", "-k", "t.py::x[y]"])
+        def test_ids(text):
+            assert kinds.by_id(len(text)) == len(text) + 1
+    """,
+    "tests/test_fixtures.py": """
+        import pytest
+
+        from thepackage import kinds
+
+        VALUES = {}
+
+
+        def setup_module():
+            VALUES["module"] = kinds.at_module_setup(1)
+
+
+        @pytest.fixture(autouse=True, scope="module")
+        def always():
+            VALUES["autouse"] = kinds.at_autouse(1)
+
+
+        def test_fixture(value):
+            assert value == 2
+
+
+        def test_session(session_value):
+            assert session_value == 2
+
+
+        def test_session_again(session_value):
+            assert session_value + 1 == 3
+
+
+        def test_module_setup():
+            assert VALUES["module"] == 2
+
+
+        def test_autouse():
+            assert VALUES["autouse"] == 2
+
+
+        def test_teardown(torn_down):
+            pass
+
+
+        class TestSetup:
+            @classmethod
+            def setup_class(cls):
+                cls.value = kinds.at_class_setup(1)
+
+            def test_one(self):
+                assert self.value == 2
+
+            def test_two(self):
+                assert self.value + 1 == 3
+    """,
+    "tests/test_at_import.py": """
+        from thepackage.kinds import at_import_of_test
+        from thepackage.table import TABLE
+
+        EXPECTED = at_import_of_test(1) + 1
+
+
+        def test_expected():
+            assert EXPECTED == 3
+    """,
+    "tests/test_table.py": """
+        from thepackage.table import TABLE
+
+
+        def test_table():
+            assert TABLE["two"] == 2
+    """,
+    "tests/test_async.py": """
+        import pytest
+
+        from thepackage import kinds
+
+
+        @pytest.mark.asyncio
+        async def test_asyncio():
+            assert kinds.in_asyncio(1) == 2
+
+
+        @pytest.mark.anyio
+        async def test_anyio():
+            assert kinds.in_anyio(1) == 2
+    """,
+    "tests/test_hypothesis.py": """
+        from hypothesis import given, strategies as st
+
+        from thepackage import kinds
+
+
+        @given(st.integers(0, 500))
+        def test_all_numbers(number):
+            assert kinds.in_hypothesis(number) == number + 1
+    """,
+    "tests/test_processes.py": """
+        import multiprocessing
+        import os
+        import subprocess
+        import sys
+        from pathlib import Path
+
+        import pytest
+
+        SRC = str(Path(__file__).parent.parent / "src")
+
+
+        def said(*command, **variables):
+            environment = {**os.environ, "PYTHONPATH": SRC, **variables}
+            done = subprocess.run(
+                [sys.executable, *command], env=environment, capture_output=True, text=True
+            )
+            return done.stdout.strip()
+
+
+        def test_module_process():
+            assert said("-m", "thepackage", "in_module_process", "1") == "2"
+
+
+        def test_command_process():
+            text = "from thepackage.kinds import in_command_process as f; print(f(1))"
+            assert said("-c", text) == "2"
+
+
+        def test_isolated():
+            text = f"import sys; sys.path.insert(0, {SRC!r}); "
+            text += "from thepackage.kinds import in_test_process as f; print(f(1))"
+            command = [sys.executable, "-I", "-c", text]
+            done = subprocess.run(command, env={}, capture_output=True, text=True)
+            assert done.stdout == "2\\n"
+
+
+        def test_fork():
+            from thepackage.kinds import in_fork
+
+            read, write = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                os.write(write, str(in_fork(1)).encode())
+                os._exit(0)
+            os.waitpid(pid, 0)
+            assert os.read(read, 9) == b"2"
+
+
+        def put(queue, number):
+            from thepackage.kinds import in_pool
+
+            queue.put(in_pool(number))
+
+
+        @pytest.mark.parametrize("method", ["fork", "spawn"])
+        @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+        def test_multiprocessing(method):
+            context = multiprocessing.get_context(method)
+            queue = context.SimpleQueue()
+            process = context.Process(target=put, args=(queue, 1))
+            process.start()
+            assert queue.get() == 2
+            process.join()
+    """,
+}
+KIND_REPLIES: Mapping[str, list[str]] = {
+    **{f"src/thepackage/kinds.py::{name}": [plus_one(name)] for name in KINDS.split()},
+    # Wrong only from some number on: a test that only subtests or one example can fail.
+    **{
+        f"src/thepackage/kinds.py::{name}": [
+            python(f"def {name}(a):\n    return a + 1 if a < {number} else 0\n"),
+            plus_one(name),
+        ]
+        for name, number in (("in_subtest", 9), ("in_fixture_subtest", 7), ("in_hypothesis", 51))
+    },
+    "src/thepackage/documented.py::doubled": [
+        python("def doubled(a):\n    return a + a if a != 'ab' else a\n"),
+        python("def doubled(a):\n    return a + a\n"),
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Healed:
+    run: Run
+    server: ScriptedServer
+    project: Project
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Healed:
+    """One run over all kinds; two workers of xdist report what the controller heals."""
+    files = {**KIND_FILES, "pytest.ini": code(INI).format(more="-n 2 --dist=loadscope")}
+    project = Project(tmp_path_factory.mktemp("kinds") / "project", files)
+    run, server = heal_all(project, KIND_REPLIES)
+    return Healed(run, server, project)
+
+
+def test_every_kind_of_test_is_healed(kinds: Healed) -> None:
+    statuses = kinds.run.statuses()
+    left = {name: kinds.run.stubs[name] for name in statuses if statuses[name] != "healed"}
+    assert not left, kinds.run.output
+    assert set(statuses) == set(KIND_REPLIES)
+    assert kinds.run.status == 0, kinds.run.output
+    rest_is_green(kinds.project)
+
+
+def test_the_model_sees_which_subtest_or_example_fails(kinds: Healed) -> None:
+    def second_prompt(name: str) -> str:
+        target = f"src/thepackage/kinds.py::{name}"
+        assert kinds.run.verdicts(target) == ["failed", "passed"]
+        return [each.prompt for each in kinds.server.requests if target in each.targets][1]
+
+    assert "subtest [of the case] (number=9)" in second_prompt("in_subtest")
+    assert "subtest [of the fixture] (number=7)" in second_prompt("in_fixture_subtest")
+    assert "assert 0 == (51 + 1)" in second_prompt("in_hypothesis")
+    assert "number=51" in second_prompt("in_hypothesis")
+    (target,) = [name for name in kinds.run.statuses() if name.endswith("doubled")]
+    assert kinds.run.verdicts(target) == ["failed", "passed"]
+
+
+def test_each_stub_is_linked_to_its_own_tests(kinds: Healed) -> None:
+    def tests_of(name: str) -> list[str]:
+        found = kinds.run.stubs[f"src/thepackage/kinds.py::{name}"]["tests"]
+        return [nodeid.rpartition("/")[2] for nodeid in found]
+
+    assert tests_of("plain") == ["test_classes.py::test_plain"]
+    assert len(tests_of("by_id")) == 7
+    assert tests_of("at_session") == [
+        "test_fixtures.py::test_session", "test_fixtures.py::test_session_again"
+    ]  # fmt: skip
+    assert tests_of("at_class_setup") == [
+        "test_fixtures.py::TestSetup::test_one", "test_fixtures.py::TestSetup::test_two"
+    ]  # fmt: skip
+    assert tests_of("in_module_process") == ["test_processes.py::test_module_process"]
+    assert tests_of("in_fork") == ["test_processes.py::test_fork"]
+    # Whichever file imports the table first, both lean on it.
+    assert {"test_table.py::test_table", "test_at_import.py::test_expected"} <= set(
+        tests_of("at_conftest")
+    )
+
+
+# --- what pytest's traceback does not show ---------------------------------------------
+
+BODIES = {
+    "far_dots": "...", "far_pass": "pass", "far_docstring": '"""Only words."""',
+    "far_raise": "raise NotImplementedError", "in_thread": "raise NotImplementedError",
+    "swallowed": "raise NotImplementedError", "called_back": "...", "in_generator": "...",
+    "in_partial": "...", "in_map": "...", "as_key": "...", "as_default": "...",
+    "in_class_body": "...", "at_lazy_import": "...", "at_late_import": "...",
+    "with_cache": "...",
+}  # fmt: skip
+TRACED_FILES: Mapping[str, str] = {
+    "mod.py": "from functools import lru_cache\n\n\n"
+    + "\n\n".join(
+        f"# selfheal\n{'@lru_cache' if name == 'with_cache' else ''}\ndef {name}(a):\n    {body}\n"
+        for name, body in BODIES.items()
+    ).replace("\n\ndef", "\ndef"),
+    "parts.py": """
+        from pytest_selfheal import heal
+
+
+        class Part:
+            def __init__(self):
+                self.kept = {}
+
+            @property
+            @heal
+            def read(self):
+                ...
+
+            @heal
+            @property
+            def write(self):
+                return self.kept["w"]
+
+            @heal
+            @write.setter
+            def write(self, value):
+                ...
+
+            @heal
+            @classmethod
+            def own(cls, a):
+                ...
+
+            @staticmethod
+            @heal
+            def shared(a):
+                ...
+
+            @heal
+            async def later(self, a):
+                ...
+
+            # selfheal
+            async def agen(self, a):
+                ...
+
+
+        class Base:
+            # selfheal
+            def __init_subclass__(cls):
+                ...
+
+
+        class Named:
+            # selfheal
+            def __set_name__(self, owner, name):
+                ...
+
+            # selfheal
+            def __get__(self, instance, owner):
+                ...
+
+
+        class Meta(type):
+            # selfheal
+            def __call__(cls, *args):
+                raise NotImplementedError
+    """,
+    "lazy.py": "from mod import at_lazy_import\n\nVALUE = at_lazy_import(1)\n",
+    "late.py": "from mod import at_late_import\n\nVALUE = at_late_import(1)\n",
+    "between.py": "import late\n",
+    "test_a.py": """
+        import asyncio
+        import functools
+        import threading
+
+        import pytest
+
+        import between
+        import mod
+        import parts
+
+
+        class Holder:
+            def __init__(self):
+                self.value = None
+
+
+        def test_late():
+            assert between.late.VALUE == 2
+
+
+        @pytest.mark.parametrize("name", ["far_dots", "far_pass", "far_docstring", "far_raise"])
+        def test_far(name):
+            holder = Holder()
+            try:
+                holder.value = getattr(mod, name)(1)
+            except NotImplementedError:
+                pass
+            assert holder.value == 2
+
+
+        def test_thread():
+            holder = Holder()
+
+            def work():
+                try:
+                    holder.value = mod.in_thread(1)
+                except NotImplementedError:
+                    pass
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            assert holder.value == 2
+
+
+        @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+        def test_swallowed():
+            values = []
+            thread = threading.Thread(target=lambda: values.append(mod.swallowed(1)))
+            thread.start()
+            thread.join()
+            assert values == [2]
+
+
+        def test_called_back():
+            values = {}
+            values.update(zip("a", [f(1) for f in (mod.called_back,)]))
+            assert values["a"] == 2
+
+
+        def test_generator():
+            def numbers():
+                yield mod.in_generator(1)
+
+            assert [*numbers()] == [2]
+
+
+        def test_partial():
+            assert functools.partial(mod.in_partial, 1)() == 2
+
+
+        def test_map():
+            assert list(map(mod.in_map, [1, 2])) == [2, 3]
+
+
+        def test_key():
+            assert sorted([2, 1], key=lambda n: mod.as_key(n) or -n) == [1, 2]
+
+
+        def test_default():
+            def f(a=mod.as_default(1)):
+                return a
+
+            assert f() == 2
+
+
+        def test_class_body():
+            class Inner:
+                value = mod.in_class_body(1)
+
+            assert Inner.value == 2
+
+
+        def test_lazy_import():
+            import lazy
+
+            assert lazy.VALUE == 2
+
+
+        def test_lazy_import_again():
+            import lazy
+
+            assert lazy.VALUE - 1 == 1
+
+
+        def test_cache():
+            assert mod.with_cache(1) == 2
+
+
+        def test_properties():
+            part = parts.Part()
+            assert part.read == 2
+
+
+        def test_setter():
+            part = parts.Part()
+            part.write = 2
+            assert part.kept == {"w": 2}
+
+
+        def test_class_and_static():
+            assert parts.Part.own(1) == 2
+
+
+        def test_static():
+            assert parts.Part.shared(1) == 2
+
+
+        def test_async():
+            assert asyncio.run(parts.Part().later(1)) == 2
+
+
+        def test_async_generator():
+            async def first():
+                async for each in parts.Part().agen(1):
+                    return each
+
+            assert asyncio.run(first()) == 2
+
+
+        def test_init_subclass():
+            class Sub(parts.Base):
+                pass
+
+            assert Sub.registered == "Sub"
+
+
+        def test_set_name():
+            class Owner:
+                field = parts.Named()
+
+            assert vars(Owner)["field"].name == "field"
+
+
+        def test_descriptor():
+            class Owner:
+                field = parts.Named()
+
+            assert Owner().field == 2
+
+
+        def test_metaclass():
+            class Single(metaclass=parts.Meta):
+                pass
+
+            assert Single() is Single()
+    """,
+    "test_b.py": """
+        import mod
+        from between import late
+
+
+        def test_late_in_another_file():
+            assert late.VALUE + 1 == 3
+
+
+        def test_cache_in_another_file():
+            assert mod.with_cache(1) - 1 == 1
+    """,
+}
+TRACED_REPLIES: Mapping[str, list[str]] = {
+    **{f"mod.py::{name}": [plus_one(name)] for name in BODIES},
+    "parts.py::Part.read": [python("def read(self):\n    return 2\n")],
+    "parts.py::Part.write": [python("def write(self, value):\n    self.kept['w'] = value\n")],
+    "parts.py::Part.own": [python("def own(cls, a):\n    return a + 1\n")],
+    "parts.py::Part.shared": [python("def shared(a):\n    return a + 1\n")],
+    "parts.py::Part.later": [python("async def later(self, a):\n    return a + 1\n")],
+    "parts.py::Part.agen": [python("async def agen(self, a):\n    yield a + 1\n")],
+    "parts.py::Base.__init_subclass__": [
+        python("def __init_subclass__(cls):\n    cls.registered = cls.__name__\n")
+    ],
+    "parts.py::Named.__set_name__": [
+        python("def __set_name__(self, owner, name):\n    self.name = name\n")
+    ],
+    "parts.py::Named.__get__": [python("def __get__(self, instance, owner):\n    return 2\n")],
+    "parts.py::Meta.__call__": [
+        python(
+            "def __call__(cls, *args):\n    if 'one' not in vars(cls):\n"
+            "        cls.one = super().__call__(*args)\n    return cls.one\n"
+        )
+    ],
+}
+
+
+def test_stubs_that_no_traceback_shows_are_healed(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", TRACED_FILES)
+    run, _ = heal_all(project, TRACED_REPLIES)
+    statuses = run.statuses()
+    assert {n: run.stubs[n] for n in statuses if statuses[n] != "healed"} == {}, run.output
+    assert set(statuses) == set(TRACED_REPLIES)
+    assert run.status == 0, run.output
+    rest_is_green(project)
+    # A module runs once, whichever test or file imports it first.
+    assert run.stubs["mod.py::at_lazy_import"]["tests"][-2:] == [
+        "test_a.py::test_lazy_import", "test_a.py::test_lazy_import_again"
+    ]  # fmt: skip
+    assert "test_b.py::test_late_in_another_file" in run.stubs["mod.py::at_late_import"]["tests"]
+    assert run.stubs["mod.py::in_thread"]["tests"] == ["test_a.py::test_thread"]
