@@ -143,10 +143,13 @@ class Interceptor:
                 self._passed.setdefault(report.nodeid)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """A user who stops the tests does not want a heal; a collection error does."""
-        import pytest
+        """A user who stops the tests does not want a heal; a collection error does.
 
-        if not isinstance(excinfo.value, pytest.Session.Interrupted):
+        pytest and xdist end a session early by exceptions of their own below Python's.
+        """
+        if type(excinfo.value) is KeyboardInterrupt or not isinstance(
+            excinfo.value, KeyboardInterrupt
+        ):
             self._was_interrupted = True
 
     def _note_failure(self, nodeid: str, phase: Any, longrepr: str) -> None:
@@ -185,6 +188,12 @@ class Interceptor:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show what came of it."""
+        if "." in self._failures and self._report is None:
+            terminalreporter.write_line(
+                "selfheal: nothing is collected without the conftest.py of the rootdir, so there "
+                "is no test to heal by: call stubs in its fixtures, not where it is imported",
+                red=True,
+            )
         if self._report is not None and (
             self._report.stubs or self._report.mode != "apply" or self._failures
         ):

@@ -7,6 +7,8 @@ adds its options and does no more.
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Generator
 
 import pytest
 
@@ -26,6 +28,30 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     from pytest_selfheal import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config,
+) -> Generator[None, object, object]:
+    """With `--selfheal`, let pytest go on without a conftest.py that cannot be imported.
+
+    Where it is collected it is a collection error, and those can be healed.
+    """
+    try:
+        return (yield)
+    except Exception as error:
+        from _pytest.config import ConftestImportFailure
+
+        asked = getattr(early_config.known_args_namespace, "selfheal", False)
+        if not asked or not isinstance(error, ConftestImportFailure):
+            raise
+        said = " ".join(f"{type(error.cause).__name__}: {error.cause}".split())[:300]
+        sys.stderr.write(
+            f"selfheal: {error.path} cannot be imported ({said}); pytest goes on without "
+            "the options and hooks in it\n"
+        )
+        return None
 
 
 @pytest.hookimpl(trylast=True)

@@ -37,7 +37,8 @@ HONEST = [COLLECTED, START, *PASSED, *PLANTED_FAILED, *END]
 def concluded(lines: list[dict[str, Any]], *, memory: bool = False, **answer: Any) -> RunOutcome:
     given = {
         "signal": None, "exit": 0, "timed_out": False, "oom": None, "lines": lines, "honest": True,
-        "flooded": False, "output": "", "changed": [], "alone": {}, **answer,
+        "flooded": False, "output": "", "changed": [], "alone": {}, "marked": [],
+        **answer,
     }  # fmt: skip
     watch = tuple(Watch(key=f"m.py::{name}", path="m.py", first_line=1) for name in "fg")
     return conclude(given, Job(nodes=(TEST,), watch=watch), Limits(), kill_means_memory=memory)
@@ -186,6 +187,14 @@ def test_what_is_not_watched_was_not_entered() -> None:
     alone = {TEST: ["forged", "m.py::g"]}
     (result,) = concluded([COLLECTED, *seen, *PLANTED_FAILED, *END], alone=alone).results
     assert result.entered == ("m.py::g",)
+
+
+def test_what_a_test_entered_that_ended_its_process_is_read_off_from_outside() -> None:
+    lines = [COLLECTED, START, report("setup")]
+    outcome = concluded(lines, exit=3, marked=["m.py::f", "forged"])
+    assert outcome.ending == "crashed"
+    (result,) = outcome.results
+    assert (result.outcome, result.phase, result.entered) == ("unfinished", "call", ("m.py::f",))
 
 
 class TestFunctionsEnteredAtImport:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Project, Run, code, python, require
+from tests.harness import WITHOUT_PLUGINS, Project, Run, code, python, require
 from tests.scripted_server import ScriptedServer
 
 INI = """
@@ -43,26 +43,26 @@ def heal_all(
     replies: Mapping[str, list[str]],
     *arguments: str,
     backend: str = "bubblewrap",
-    env: Mapping[str, str] | None = None,
+    addopts: str = WITHOUT_PLUGINS,
 ) -> tuple[Run, ScriptedServer]:
-    """Heal with a server that knows these replies; plugins are on."""
+    """Heal with a server that knows these replies."""
     require(backend)
     with ScriptedServer(replies) as server:
         run = project.heal(
             f"--selfheal-sandbox={backend}",
             *arguments,
             server=server,
-            env={"PYTEST_ADDOPTS": "", **(env or {})},
+            env={"PYTEST_ADDOPTS": addopts},
         )
     return run, server
 
 
-def rest_is_green(project: Project, *arguments: str) -> None:
+def rest_is_green(project: Project, *arguments: str, addopts: str = WITHOUT_PLUGINS) -> None:
     """What is on the disk passes under plain pytest."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:selfheal", *arguments],
         cwd=project.root,
-        env=project.environment(more={"PYTEST_ADDOPTS": ""}),
+        env=project.environment(more={"PYTEST_ADDOPTS": addopts}),
         capture_output=True,
         text=True,
         check=False,
@@ -365,7 +365,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Healed:
     """One run over all kinds; two workers of xdist report what the controller heals."""
     files = {**KIND_FILES, "pytest.ini": code(INI).format(more="-n 2 --dist=loadscope")}
     project = Project(tmp_path_factory.mktemp("kinds") / "project", files)
-    run, server = heal_all(project, KIND_REPLIES)
+    run, server = heal_all(project, KIND_REPLIES, addopts="")
     return Healed(run, server, project)
 
 
@@ -375,7 +375,7 @@ def test_every_kind_of_test_is_healed(kinds: Healed) -> None:
     assert not left, kinds.run.output
     assert set(statuses) == set(KIND_REPLIES)
     assert kinds.run.status == 0, kinds.run.output
-    rest_is_green(kinds.project)
+    rest_is_green(kinds.project, addopts="")
 
 
 def test_the_model_sees_which_subtest_or_example_fails(kinds: Healed) -> None:
@@ -714,3 +714,310 @@ def test_stubs_that_no_traceback_shows_are_healed(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert "test_b.py::test_late_in_another_file" in run.stubs["mod.py::at_late_import"]["tests"]
     assert run.stubs["mod.py::in_thread"]["tests"] == ["test_a.py::test_thread"]
+
+
+# --- conftest.py, selections and settings ----------------------------------------------
+
+CONFTESTS: Mapping[str, str] = {
+    "pytest.ini": "[pytest]\ntestpaths = tests\n",
+    "conftest.py": "",
+    "mod.py": stubs("at_top at_depth deep other", "raise NotImplementedError"),
+    "tests/conftest.py": """
+        import pytest
+
+        import mod
+
+        TOP = mod.at_top(1)
+
+
+        @pytest.fixture
+        def top():
+            return TOP
+    """,
+    "tests/test_top.py": "def test_top(top):\n    assert top == 2\n",
+    "tests/sub/conftest.py": """
+        import pytest
+
+        import mod
+
+        DEPTH = mod.at_depth(1)
+
+
+        @pytest.fixture
+        def depth():
+            return DEPTH
+    """,
+    "tests/sub/test_sub.py": """
+        import mod
+
+
+        def test_depth(depth):
+            assert mod.deep(depth) == 3
+    """,
+    "tests/other/test_other.py": """
+        import mod
+
+
+        def test_other():
+            assert mod.other(1) == 2
+    """,
+}
+
+
+def test_a_conftest_that_calls_a_stub_when_it_is_imported(tmp_path: Path) -> None:
+    """Also one that pytest imports before anything else, where it stops without us."""
+    project = Project(tmp_path / "project", CONFTESTS)
+    names = ["at_top", "at_depth", "deep", "other"]
+    run, _ = heal_all(project, {f"mod.py::{name}": [plus_one(name)] for name in names})
+    assert run.status == 0, run.output
+    assert set(run.statuses().values()) == {"healed"}
+    assert "tests/conftest.py cannot be imported (NotImplementedError" in run.output
+    rest_is_green(project)
+
+
+def test_the_rootdirs_conftest_is_one_that_pytest_cannot_do_without(tmp_path: Path) -> None:
+    files = {**CONFTESTS, "conftest.py": "import mod\nmod.at_top(1)\n"}
+    run, server = heal_all(Project(tmp_path / "project", files), {})
+    assert run.status == 4
+    assert "call stubs in its fixtures, not where it is imported" in run.output
+    assert not server.requests
+
+
+def test_what_is_not_selected_is_not_healed(tmp_path: Path) -> None:
+    """Also where a file cannot be collected, and so is asked for as a whole."""
+    project = Project(
+        tmp_path / "project",
+        {
+            "mod.py": stubs("at_import one by_id in_class expected offset unwanted"),
+            "conftest.py": """
+                import pytest
+
+
+                def pytest_addoption(parser):
+                    parser.getgroup("own").addoption("--offset", type=int, default=0)
+
+
+                @pytest.fixture
+                def offset(request):
+                    return request.config.getoption("--offset")
+            """,
+            "sub/test_broken.py": """
+                import pytest
+
+                import mod
+
+                START = mod.at_import(1) + 0
+
+
+                def test_one(offset):
+                    assert mod.one(START) + mod.offset(offset) == 14
+
+
+                def test_two():
+                    assert mod.unwanted(START) == 3
+
+
+                @pytest.mark.parametrize("number", [1, 2])
+                def test_ids(number):
+                    assert mod.by_id(number) == number + 1
+
+
+                class TestClass:
+                    def test_it(self):
+                        assert mod.in_class(1) == 2
+
+                    def test_deselected(self):
+                        assert mod.unwanted(1) == 2
+
+
+                class TestClassOfAnotherName:
+                    def test_it(self):
+                        assert mod.unwanted(1) == 2
+            """,
+            "sub/test_xfail.py": """
+                import pytest
+
+                import mod
+
+
+                @pytest.mark.xfail
+                def test_expected():
+                    assert mod.expected(1) == 2
+            """,
+        },
+    )
+    names = ["at_import", "one", "by_id", "in_class", "expected", "offset"]
+    broken = "sub/test_broken.py"
+    run, _ = heal_all(
+        project,
+        {f"mod.py::{name}": [plus_one(name)] for name in names},
+        *(f"{broken}::test_one", f"{broken}::test_ids", f"{broken}::TestClass"),
+        *("--deselect", f"{broken}::TestClass::test_deselected"),
+        *("sub/test_xfail.py", "--runxfail", "--offset=10"),
+    )
+    assert run.status == 0, run.output
+    expected = dict.fromkeys((f"mod.py::{name}" for name in names), "healed")
+    assert run.statuses() == {**expected, "mod.py::unwanted": "unreached"}
+
+
+def test_tests_that_workers_did_not_get_to_are_known(tmp_path: Path) -> None:
+    """With `-x` the workers of xdist stop; a worker that dies takes its test along."""
+    names = ["one", "two", "three", "four", "five", "six"]
+    project = Project(
+        tmp_path / "project",
+        {
+            "mod.py": "import os\n\n\n" + stubs(" ".join(names)),
+            "broken/test_broken.py": "import mod\n\nVALUE = mod.six(1) + 0\n\n\n"
+            "def test_broken():\n    assert VALUE == 2\n",
+            "test_mod.py": "import os\n\nimport mod\n\n\n"
+            + "\n\n".join(
+                f"def test_{name}():\n    value = mod.{name}(1)\n"
+                + ("    if value is None:\n        os._exit(3)\n" if name == "one" else "")
+                + "    assert value == 2\n"
+                for name in names[:-1]
+            ),
+        },
+    )
+    replies = {f"mod.py::{name}": [plus_one(name)] for name in names}
+    run, _ = heal_all(
+        project, replies, "-n2", "-x", "--max-worker-restart=0", "--ignore=broken", "test_mod.py"
+    )
+    assert run.status == 0, run.output
+    healed = {name for name, status in run.statuses().items() if status == "healed"}
+    assert healed == {f"mod.py::{name}" for name in names[:-1]}
+    # The same collection error is told by each worker, and is one.
+    run, _ = heal_all(project, replies, "-n2")
+    assert run.status == 0, run.output
+    assert run.statuses() == {"mod.py::six": "healed"}
+    assert run.report is not None
+    assert run.report["tests"]["still_failing"] == []
+    rest_is_green(project)
+
+
+def test_settings_and_plugins_of_many_kinds_hold_in_the_sandbox(tmp_path: Path) -> None:
+    """Those that stop early, run again, measure, or choose an order fake no verdict there."""
+    project = Project(
+        tmp_path / "project",
+        {
+            "pyproject.toml": """
+                [tool.pytest.ini_options]
+                addopts = [
+                    "--stepwise", "--reruns=2", "--timeout=30", "--cov=app", "--cov-fail-under=99",
+                    "-p", "shuffles", "--failed-first", "--strict-markers", "--randomized=yes",
+                ]
+                required_plugins = ["pytest-timeout", "pytest-rerunfailures>=10"]
+                pythonpath = ["src", "plugins"]
+                testpaths = ["checks"]
+                python_files = ["check_*.py"]
+                python_classes = ["Check*"]
+                python_functions = ["check_*"]
+                usefixtures = ["started"]
+                xfail_strict = true
+                markers = ["needed: without it a fixture skips"]
+                filterwarnings = ["error"]
+            """,
+            "plugins/shuffles.py": """
+                def pytest_addoption(parser):
+                    parser.getgroup("shuffles").addoption("--randomized", choices=["yes", "no"])
+
+
+                def pytest_collection_modifyitems(config, items):
+                    if config.getoption("randomized") == "yes":
+                        items.reverse()
+            """,
+            "plugins/helps.py": """
+                import pytest
+
+                STARTED = []
+
+
+                @pytest.fixture
+                def started():
+                    STARTED.append(1)
+
+
+                @pytest.fixture
+                def factor():
+                    return 3
+            """,
+            "checks/conftest.py": """
+                import pytest
+
+                pytest_plugins = ["helps"]
+
+
+                @pytest.fixture(autouse=True)
+                def only_needed(request):
+                    if request.node.get_closest_marker("needed") is None:
+                        pytest.skip("not needed")
+            """,
+            "src/app/__init__.py": "",
+            "src/app/core.py": """
+                CALLS = []
+
+
+                # selfheal
+                def scaled(value, factor):
+                    ...
+
+
+                # selfheal
+                def total(values):
+                    ...
+
+
+                # selfheal
+                def last(values):
+                    ...
+            """,
+            "checks/check_core.py": """
+                import helps
+                import pytest
+                from app import core
+
+                pytestmark = pytest.mark.needed
+
+
+                class CheckScaled:
+                    def check_scaled(self, factor):
+                        assert helps.STARTED
+                        assert core.scaled(2, factor) == 6
+
+                    @pytest.mark.flaky(reruns=3)
+                    def check_flaky(self, factor):
+                        assert core.scaled(4, factor) == 12
+
+
+                def check_total():
+                    assert core.total([1, 2]) == 3
+
+
+                @pytest.mark.xfail
+                def check_last():
+                    assert core.last([1]) == 2
+
+
+                def check_last_of_all():
+                    assert core.last([1, 2]) == 2
+            """,
+        },
+    )
+    (project.root / "pytest.ini").unlink()
+    target = "src/app/core.py::{}".format
+    replies = {
+        # Wrong at each first call, as a plugin that tries again would not mind.
+        target("scaled"): [
+            python(
+                "def scaled(value, factor):\n    CALLS.append(value)\n"
+                "    return value * factor if CALLS.count(value) > 1 else 0\n"
+            ),
+            python("def scaled(value, factor):\n    return value * factor\n"),
+        ],
+        target("total"): [python("def total(values):\n    return sum(values)\n")],
+        target("last"): [python("def last(values):\n    return values[-1]\n")],
+    }
+    run, _ = heal_all(project, replies, addopts="-p no:asyncio")
+    assert run.status == 0, run.output
+    assert set(run.statuses().values()) == {"healed"}
+    assert run.verdicts(target("scaled")) == ["failed", "passed"]
+    rest_is_green(project, "-o", "addopts=-p shuffles", addopts="-p no:asyncio")

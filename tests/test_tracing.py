@@ -104,7 +104,7 @@ TESTS = """
 
 
     def test_grandchild():
-        text = "import subprocess, sys as s; subprocess.run([s.executable, '-m', 'runs', 'in_grandchild'])"
+        text = "import subprocess as p, sys; p.run([sys.executable, '-m', 'runs', 'in_grandchild'])"
         assert child("-c", text).stdout == "2\\n"
 
 

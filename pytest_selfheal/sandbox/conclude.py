@@ -33,6 +33,10 @@ def conclude(
     """
     known = frozenset(each.key for each in job.watch)
     records = _with_known_keys(answer["lines"], known)
+    running = _running(records)
+    if running is not None:
+        # What it entered before it ended its process, or was ended, it could not tell.
+        records.append(_entered_by(running, _known(answer["marked"], known)))
     results = _results(records, job, _known(answer["alone"], known))
     ending, why = _ending(answer, records, results, limits, kill_means_memory)
     return RunOutcome(
@@ -56,6 +60,10 @@ def _with_known_keys(
     ]
 
 
+def _entered_by(nodeid: str, keys: Sequence[str]) -> dict[str, Any]:
+    return {"kind": "report", "id": nodeid, "when": None, "outcome": None, "entered": keys}
+
+
 def _known(entered: Any, known: frozenset[str]) -> Any:
     if isinstance(entered, dict):
         return {nodeid: _known(list(keys), known) for nodeid, keys in entered.items()}
@@ -75,16 +83,8 @@ def _results(
     ]
     broken = {each["id"]: each for each in _of(records, "collect")}
     for path, each in broken.items():
-        results.append(
-            TestResult(
-                nodeid=path,
-                outcome="failed",
-                phase="collect",
-                longrepr=each["longrepr"],
-                exception=each["exception"],
-                entered=tuple(each["entered"]),
-            )
-        )
+        results.extend(_broken(each, nodeid) for nodeid in _names_of_broken(path, job))
+    results.extend(_folders(job, results, broken))
     results.extend(
         TestResult(
             nodeid=nodeid,
@@ -93,9 +93,44 @@ def _results(
             longrepr="this test was not collected",
         )
         for nodeid in job.nodes
-        if "::" in nodeid and nodeid not in reports and nodeid.partition("::")[0] not in broken
+        if "::" in nodeid
+        and nodeid not in reports
+        and not any(_is_below(nodeid.partition("::")[0], path) for path in broken)
     )
     return results
+
+
+def _broken(record: Mapping[str, Any], nodeid: str) -> TestResult:
+    return TestResult(
+        nodeid=nodeid,
+        outcome="failed",
+        phase="collect",
+        longrepr=record["longrepr"],
+        exception=record["exception"],
+        entered=tuple(record["entered"]),
+    )
+
+
+def _names_of_broken(path: str, job: Job) -> list[str]:
+    """What was asked for of a file, or a folder, that could not be collected."""
+    if any(node.partition("::")[0] == path for node in job.nodes):
+        return [path]
+    return [node for node in job.nodes if _is_below(node.partition("::")[0], path)] or [path]
+
+
+def _folders(
+    job: Job, results: Sequence[TestResult], broken: Mapping[str, Any]
+) -> Iterator[TestResult]:
+    """Folders that were asked for, since they could not be collected, and that now can."""
+    for node in job.nodes:
+        below = [each for each in results if each.nodeid.startswith(f"{node}/")]
+        if "::" not in node and node not in broken and below:
+            keys = dict.fromkeys(key for each in below for key in each.entered)
+            yield TestResult(nodeid=node, outcome="passed", phase="collect", entered=tuple(keys))
+
+
+def _is_below(file: str, path: str) -> bool:
+    return path in (file, ".", "") or file.startswith(f"{path}/")
 
 
 def _result(

@@ -228,6 +228,7 @@ def run(
         "lines": watched.lines,
         "honest": watched.honest,
         "alone": alone,
+        "marked": watched.marked,
         "flooded": watched.flooded,
         "output": watched.output,
         "changed": [
@@ -247,6 +248,8 @@ def run_tests(
 ) -> Any:
     """Fork a process that runs a job's tests; returns its `inside_watch.Watched`, ended."""
     nonce = secrets.token_hex(16)
+    marks_fd, marks_file = tempfile.mkstemp(prefix="selfheal-")
+    os.write(marks_fd, bytes(len(job["watch"]) or 1))
     result_read, result_write = os.pipe()
     output_read, output_write = os.pipe()
     pid = os.fork()
@@ -257,7 +260,7 @@ def run_tests(
             os.close(output_read)
             confine(setup["limits"], output_write)
             os.chdir(setup["cwd"])
-            modules["tests"].run(setup, job, result_write, nonce, modules)
+            modules["tests"].run(setup, job, result_write, nonce, marks_file, modules)
         except BaseException as error:  # noqa: BLE001 - this process must never return
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
             sys.stderr.flush()
@@ -267,6 +270,9 @@ def run_tests(
     os.close(output_write)
     watched = modules["watch"].Watched(pid, result_read, output_read, nonce)
     watched.wait(channel, deadline)
+    marks = os.pread(marks_fd, len(job["watch"]), 0)
+    os.close(marks_fd)
+    watched.marked = [w["key"] for w, mark in zip(job["watch"], marks, strict=False) if mark]
     return watched
 
 

@@ -1,4 +1,4 @@
-"""The processes that tests start: how they come to note what they enter, and what they noted.
+"""The processes that tests start: how they come to note what they enter.
 
 Sent as text like `inside_tests`. A Python child runs the modules with watched functions
 from bytecode that notes. It lies where Python keeps its own, with the hash of its source
@@ -16,73 +16,35 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from typing import Any
-
-MAX_NOTED_BYTES = 2**20
 
 Instrument = Callable[[ast.Module, str], None]
 Stubs = dict[tuple[str, int], int]
 
 
 class Children:
-    """What the processes that are started from this one note."""
+    """The Python processes that are started from this one."""
 
     def __init__(
         self,
         files: Iterable[str],
         instrument: Instrument,
         stubs_in: Callable[[str], Stubs],
-        child_source: str,
+        call: str,
     ) -> None:
-        """Make the place for the notes.
+        """Nothing is made before the first of them starts.
 
         Args:
             files: The real paths of the modules that hold watched functions.
             instrument: Puts the calls into such a module's tree.
             stubs_in: Where a file's `@heal` stubs begin, with their numbers.
-            child_source: The text of `inside_child`.
+            call: What a module runs first, with a place left for these stubs.
         """
         self._files = list(files)
         self._instrument = instrument
         self._stubs_in = stubs_in
-        self._child_source = child_source
+        self._call = call
         self._prefix = os.environ.get("PYTHONPYCACHEPREFIX") or None
-        self._offset = 0
-        self._turn = 0
         self._is_prepared = False
-        self._folder = tempfile.mkdtemp(prefix="selfheal-")
-        self._path = os.path.join(self._folder, "entered")
-        with open(self._path, "wb"), open(os.path.join(self._folder, "turn"), "wb") as turn:
-            turn.write(bytes(8))
-        names: dict[str, Any] = {"__name__": "selfheal_inside_child"}
-        exec(compile(child_source, "<selfheal>", "exec"), names)  # noqa: S102 - our own text
-        self.note: Callable[[int], None] = names["Notes"](self._folder).note
-
-    def next_turn(self) -> None:
-        """A test begins: what is entered from now on is noted anew."""
-        self._turn += 1
-        with contextlib.suppress(OSError):
-            fd = os.open(os.path.join(self._folder, "turn"), os.O_WRONLY)
-            try:
-                os.pwrite(fd, self._turn.to_bytes(8, "big"), 0)
-            finally:
-                os.close(fd)
-
-    def read(self) -> list[int]:
-        """The numbers noted since the last time; anything else in the file is passed over."""
-        try:
-            size = min(os.stat(self._path).st_size, MAX_NOTED_BYTES)
-            if size <= self._offset:
-                return []
-            with open(self._path, "rb") as file:
-                file.seek(self._offset)
-                data = file.read(size - self._offset)
-        except OSError:
-            return []
-        whole = data.rfind(b"\n") + 1
-        self._offset += whole
-        lines = set(data[:whole].split(b"\n"))
-        return sorted(int(line) for line in lines if 0 < len(line) < 10 and line.isdigit())
 
     def prepare(self) -> None:
         """Write the bytecode, once, before the first child starts."""
@@ -100,7 +62,7 @@ class Children:
             source = file.read()
         tree = ast.parse(source, path)
         self._instrument(tree, path)
-        text = f"{self._child_source}\ninstall({self._folder!r}, {self._stubs_in(path)!r})\n"
+        text = self._call.replace("STUBS", repr(self._stubs_in(path)))
         call = f"__import__('builtins').exec({text!r}, {{'__name__': 'selfheal_inside_child'}})"
         statement = ast.parse(call).body[0]
         tree.body.insert(_after_header(tree), statement)

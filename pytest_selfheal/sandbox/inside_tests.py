@@ -12,6 +12,7 @@ import ast
 import importlib.util
 import json
 import linecache
+import mmap
 import os
 import random
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 
 import pytest
 from _pytest.assertion.rewrite import AssertionRewritingHook
+from _pytest.config import ConftestImportFailure
 
 PLANTED = "selfheal_planted"
 CHECKS = "selfheal_checks"
@@ -37,11 +39,18 @@ def run(
     job: dict[str, Any],
     result_fd: int,
     nonce: str,
+    marks_file: str,
     modules: dict[str, types.ModuleType],
 ) -> None:
     """Run a job's tests in this process and write one record a line to `result_fd`.
 
-    `modules` are those made of the texts that were sent with this one.
+    Args:
+        setup: What the host said when it started the sandbox.
+        job: What to run.
+        result_fd: The pipe to the supervisor.
+        nonce: What each record begins with.
+        marks_file: A file with a byte for each watched function.
+        modules: Those made of the texts that were sent with this one.
     """
     number = 0
     owner = _getpid()
@@ -55,12 +64,14 @@ def run(
         while data:
             data = data[os.write(result_fd, data) :]
 
-    tracer = modules["trace"].Tracer(setup["root"], setup["cwd"], job["watch"], modules)
+    with open(marks_file, "r+b") as file:
+        marks = mmap.mmap(file.fileno(), 0)
+    tracer = modules["trace"].Tracer(setup["root"], setup["cwd"], job["watch"], marks, modules)
     recorder = Recorder(setup, job, emit, tracer)
     sys.addaudithook(recorder.audit)
     # That plugins are imported already is the warm-up's doing, and no news to the project.
     AssertionRewritingHook._warn_already_imported = lambda *_: None  # type: ignore[method-assign]
-    tracer.install(setup["sources"]["child"])
+    tracer.install(setup["sources"]["child"], marks_file)
     status = pytest.main(arguments(setup, job), plugins=[Calm(), recorder])
     emit({"kind": "end", "status": int(status)})
 
@@ -90,6 +101,14 @@ def arguments(setup: dict[str, Any], job: dict[str, Any]) -> list[str]:
 class Calm:
     """Takes out of a session what would run tests again, open sockets, or end it early."""
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_load_initial_conftests(self) -> Generator[None, Any, Any]:
+        """A conftest.py that cannot be imported fails its own folder's tests alone."""
+        try:
+            return (yield)
+        except ConftestImportFailure:
+            return None
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> None:
         """Once options are read: the project's may go on being given."""
@@ -111,6 +130,9 @@ class Recorder:
         self._limit = setup["limits"]["output_bytes"]
         self._nodes = set(job["nodes"])
         self._files = {node for node in job["nodes"] if "::" not in node}
+        self._folders = tuple(
+            f"{node}/" for node in self._files if os.path.isdir(os.path.join(self._root, node))
+        )
         self._selected: dict[str, list[str]] = setup["selected"]
         self._checks: dict[str, str] = job["checks"]
         self._seed: int | None = job["shuffle_seed"]
@@ -203,7 +225,7 @@ class Recorder:
         self, item: pytest.Item, call: pytest.CallInfo[Any]
     ) -> Generator[None, Any, Any]:
         report = yield
-        self._trace.take_from_children()
+        self._trace.take_marks()
         for fixturedef in fixtures_of(item):
             known, entered = self._by_fixture.get(id(fixturedef), (None, {}))
             if known is fixturedef:
@@ -275,7 +297,8 @@ class Recorder:
         file = nodeid.partition("::")[0]
         if nodeid in self._nodes:
             return True
-        return file in self._files and is_below(nodeid, self._selected.get(file))
+        is_in = file in self._files or file.startswith(self._folders)
+        return is_in and is_below(nodeid, self._selected.get(file))
 
     def _inherit(self, error: BaseException) -> None:
         """A fixture that failed once raises the same exception for every later test."""

@@ -10,24 +10,24 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import functools
 import importlib
 import importlib.machinery
+import mmap
 import os
 import re
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 NAME = "__selfheal_entered__"
 MAX_PLACES = 400
 """How many places of code that a text names are looked at."""
 
-_getpid = os.getpid  # a test may put another in its place
 _STARTS = frozenset(
-    {"subprocess.Popen", "os.posix_spawn", "os.exec", "os.spawn", "os.system", "os.fork",
-     "os.forkpty"}
+    {"subprocess.Popen", "os.posix_spawn", "os.exec", "os.spawn", "os.system"}
 )  # fmt: skip
 _STARTING_MODULES = ("multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver")
 _STUB_CALLED = re.compile(r"\(([^()\n]+):(\d+)\) is a stub that is not written yet")
@@ -35,25 +35,25 @@ _PLACE = re.compile(r'File "([^"\n]+)", line (\d+)|^([^\s:][^:\n]*\.py):(\d+): '
 
 
 class Trace:
-    """What was entered since the last `begin`, and what each module leaned on at import."""
+    """What was entered since the last `begin`, and what each module leaned on at import.
 
-    def __init__(self, root: str, keys: list[str], imports: Any) -> None:
+    Beside the names, in order, there is a byte for each function in memory that this
+    process shares with those forked from it and, through a file, with other children. The
+    supervisor reads it where this process has ended without a word.
+    """
+
+    def __init__(self, root: str, keys: list[str], marks: mmap.mmap, imports: Any) -> None:
         self.current: dict[str, None] = {}
         self.at_import: dict[str, dict[str, None]] = {}
         """By the real path of the module whose body ran meanwhile."""
-        self.children: Any = None
-        """An `inside_children.Children`, once a process was started."""
         self._imports = imports
         self._root = os.path.realpath(root) + os.sep
         self._keys = keys
-        self._owner = _getpid()
+        self._marks = marks
 
     def entered(self, number: int) -> None:
-        """A watched function was entered, in this process or in one forked from it."""
-        if _getpid() != self._owner:
-            if self.children is not None:
-                self.children.note(number)
-            return
+        """A watched function was entered."""
+        self._marks[number] = 1
         key = self._keys[number]
         if key not in self.current:
             self.current[key] = None
@@ -61,21 +61,19 @@ class Trace:
 
     def begin(self) -> None:
         """A test begins."""
-        self.take_from_children()
         self.current = {}
-        if self.children is not None:
-            self.children.next_turn()
+        self._marks[:] = bytes(len(self._marks))
 
     @contextlib.contextmanager
     def apart(self) -> Iterator[dict[str, None]]:
         """Note for a while apart as well; what is noted belongs to the whole all the same."""
-        self.take_from_children()
+        self.take_marks()
         outer, self.current = self.current, {}
         inner = self.current
         try:
             yield inner
         finally:
-            self.take_from_children()
+            self.add(key for key in self._marked() if key not in outer)
             self.current = outer
             self.add(inner)
 
@@ -84,10 +82,17 @@ class Trace:
         for key in keys:
             self.current.setdefault(key)
 
-    def take_from_children(self) -> None:
-        """Add what children of this process have noted meanwhile."""
-        if self.children is not None and _getpid() == self._owner:
-            self.add(self._keys[n] for n in self.children.read() if n < len(self._keys))
+    def take_marks(self) -> None:
+        """Add what other processes have marked meanwhile."""
+        self.add(self._marked())
+
+    def _marked(self) -> list[str]:
+        marked = self._marks[: len(self._keys)]
+        return (
+            [self._keys[number] for number, mark in enumerate(marked) if mark]
+            if any(marked)
+            else []
+        )
 
     def _note_importers(self, key: str) -> None:
         """Of the modules whose bodies are running, each leans on the function."""
@@ -124,6 +129,7 @@ class Tracer:
         root: str,
         cwd: str,
         watch: list[dict[str, Any]],
+        marks: mmap.mmap,
         modules: dict[str, types.ModuleType],
     ) -> None:
         """Take what is to be watched; `modules` are those made of the other texts."""
@@ -141,10 +147,15 @@ class Tracer:
         self._changed = {path for path, _ in self._compiled_in}
         self._spans: dict[str, list[tuple[int, int, str]]] = {}
         self._children_module = modules["children"]
-        self.trace = Trace(root, self._keys, modules["imports"].Imports(root))
+        self.trace = Trace(root, self._keys, marks, modules["imports"].Imports(root))
 
-    def install(self, child_source: str) -> None:
-        """Hook into the imports of this process, and into the starts of others."""
+    def install(self, child_source: str, marks_file: str) -> None:
+        """Hook into the imports of this process, and into the starts of others.
+
+        Args:
+            child_source: The text of `inside_child`.
+            marks_file: The file that holds the marks.
+        """
         from _pytest.assertion import rewrite
 
         setattr(builtins, NAME, self.trace.entered)
@@ -183,33 +194,11 @@ class Tracer:
         rewrite._read_pyc = lambda *_: None
         if self.files:
             self._children_module.choose_cache(self.files)
-            sys.addaudithook(self._watch_starts(child_source))
-
-    def _watch_starts(self, child_source: str) -> Callable[[str, tuple[Any, ...]], None]:
-        is_busy = False
-
-        def audit(event: str, arguments: tuple[Any, ...]) -> None:
-            nonlocal is_busy
-            if event not in _STARTS and not (
-                event == "import" and arguments[0] in _STARTING_MODULES
-            ):
-                return
-            if is_busy:
-                return
-            is_busy = True
-            try:
-                if self.trace.children is None:
-                    self.trace.children = self._children_module.Children(
-                        self.files, self.instrument, self.stubs_in, child_source
-                    )
-                if event not in ("os.fork", "os.forkpty"):
-                    self.trace.children.prepare()
-            except Exception:  # noqa: BLE001, S110 - what a child enters is worth no failed test
-                pass
-            finally:
-                is_busy = False
-
-        return audit
+            call = f"{child_source}\ninstall({marks_file!r}, STUBS)\n"
+            children = self._children_module.Children(
+                self.files, self.instrument, self.stubs_in, call
+            )
+            sys.addaudithook(functools.partial(_watch_starts, children))
 
     def named_in(self, text: str) -> list[str]:
         """The watched functions that a failure's text names as where it happened."""
@@ -286,6 +275,14 @@ class Tracer:
         number = self._numbers.get((os.path.realpath(code.co_filename), code.co_firstlineno))
         if number is not None:
             self.trace.entered(number)
+
+
+def _watch_starts(children: Any, event: str, arguments: tuple[Any, ...]) -> None:
+    """Prepare for a child before it starts: an audit hook."""
+    if event in _STARTS or (event == "import" and arguments[0] in _STARTING_MODULES):
+        # What a child enters is worth no failed test.
+        with contextlib.suppress(Exception):
+            children.prepare()
 
 
 def _code_of(coroutine: Any) -> Any:

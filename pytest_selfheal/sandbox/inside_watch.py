@@ -35,6 +35,8 @@ class Watched:
         self.lines: list[Any] = []
         self.honest = True
         self.output = ""
+        self.marked: list[str] = []
+        """What was entered since the last test began."""
         self._pid = pid
         self._nonce = nonce
         self._deadline = 0.0
