@@ -125,7 +125,17 @@ class Interceptor:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a file that cannot be collected."""
         if report.failed:
-            self._note_failure(report.nodeid, "collect", report.longreprtext)
+            # Of the rootdir as a whole nobody asked for more than was selected.
+            named = self._arguments() if report.nodeid == "." else [report.nodeid]
+            for nodeid in named:
+                self._note_failure(nodeid, "collect", report.longreprtext)
+
+    def _arguments(self) -> list[str]:
+        """The files and folders that were selected, as node ids."""
+        root = self._config.rootpath.resolve()
+        here = self._config.invocation_params.dir
+        paths = [(here / str(each).partition("::")[0]).resolve() for each in self._config.args]
+        return [each.relative_to(root).as_posix() for each in paths if each.is_relative_to(root)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note how a test went."""
@@ -188,12 +198,6 @@ class Interceptor:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show what came of it."""
-        if "." in self._failures and self._report is None:
-            terminalreporter.write_line(
-                "selfheal: nothing is collected without the conftest.py of the rootdir, so there "
-                "is no test to heal by: call stubs in its fixtures, not where it is imported",
-                red=True,
-            )
         if self._report is not None and (
             self._report.stubs or self._report.mode != "apply" or self._failures
         ):

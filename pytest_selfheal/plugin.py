@@ -59,7 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """With `--selfheal`, and not in a sandbox or in an xdist worker, watch the run."""
     if not config.getoption("selfheal") or config.getoption("collectonly"):
         return
-    if os.environ.get(IN_SANDBOX) or hasattr(config, "workerinput"):
+    if os.environ.get(IN_SANDBOX):
+        return
+    config.pluginmanager.register(KeepsCollecting(), "selfheal-keeps-collecting")
+    if hasattr(config, "workerinput"):
         return
     from pytest_selfheal import defaults
     from pytest_selfheal.intercept import Interceptor
@@ -71,3 +74,36 @@ def pytest_configure(config: pytest.Config) -> None:
     except SelfHealError as error:
         raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(interceptor, "selfheal-interceptor")
+
+
+class KeepsCollecting:
+    """Lets a run go on with what was collected, where a file that was named could not be.
+
+    A test named by its node id in a file that fails on import is a usage error to pytest:
+    it runs no test at all, and its exit status is not to be changed any more.
+    """
+
+    def __init__(self) -> None:
+        self._session: pytest.Session | None = None
+        self._broken: list[str] = []
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Remember the session."""
+        self._session = session
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Before pytest looks at what it did not find, take out what is an error already."""
+        if report.failed:
+            self._broken.append(report.nodeid)
+        missing = getattr(self._session, "_notfound", None)
+        if self._broken and missing and report.nodeid == "":
+            missing[:] = [each for each in missing if not self._is_broken(each[0])]
+
+    def _is_broken(self, argument: str) -> bool:
+        assert self._session is not None
+        config = self._session.config
+        path = os.path.join(config.invocation_params.dir, argument.partition("::")[0])
+        root = os.path.realpath(config.rootpath)
+        parts = os.path.relpath(os.path.realpath(path), root).split(os.sep)
+        above = {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
+        return not above.isdisjoint(self._broken) or "." in self._broken

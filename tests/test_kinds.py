@@ -764,23 +764,19 @@ CONFTESTS: Mapping[str, str] = {
 }
 
 
-def test_a_conftest_that_calls_a_stub_when_it_is_imported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("top", ["tests", "rootdir"])
+def test_a_conftest_that_calls_a_stub_when_it_is_imported(tmp_path: Path, top: str) -> None:
     """Also one that pytest imports before anything else, where it stops without us."""
-    project = Project(tmp_path / "project", CONFTESTS)
+    files = dict(CONFTESTS)
+    if top == "rootdir":
+        files["conftest.py"] = files.pop("tests/conftest.py")
+    project = Project(tmp_path / "project", files)
     names = ["at_top", "at_depth", "deep", "other"]
     run, _ = heal_all(project, {f"mod.py::{name}": [plus_one(name)] for name in names})
     assert run.status == 0, run.output
     assert set(run.statuses().values()) == {"healed"}
-    assert "tests/conftest.py cannot be imported (NotImplementedError" in run.output
+    assert "conftest.py cannot be imported (NotImplementedError" in run.output
     rest_is_green(project)
-
-
-def test_the_rootdirs_conftest_is_one_that_pytest_cannot_do_without(tmp_path: Path) -> None:
-    files = {**CONFTESTS, "conftest.py": "import mod\nmod.at_top(1)\n"}
-    run, server = heal_all(Project(tmp_path / "project", files), {})
-    assert run.status == 4
-    assert "call stubs in its fixtures, not where it is imported" in run.output
-    assert not server.requests
 
 
 def test_what_is_not_selected_is_not_healed(tmp_path: Path) -> None:

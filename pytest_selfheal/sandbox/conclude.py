@@ -123,7 +123,7 @@ def _folders(
 ) -> Iterator[TestResult]:
     """Folders that were asked for, since they could not be collected, and that now can."""
     for node in job.nodes:
-        below = [each for each in results if each.nodeid.startswith(f"{node}/")]
+        below = [each for each in results if each.nodeid != node and _is_below(each.nodeid, node)]
         if "::" not in node and node not in broken and below:
             keys = dict.fromkeys(key for each in below for key in each.entered)
             yield TestResult(nodeid=node, outcome="passed", phase="collect", entered=tuple(keys))

@@ -131,7 +131,9 @@ class Recorder:
         self._nodes = set(job["nodes"])
         self._files = {node for node in job["nodes"] if "::" not in node}
         self._folders = tuple(
-            f"{node}/" for node in self._files if os.path.isdir(os.path.join(self._root, node))
+            "" if node == "." else f"{node}/"
+            for node in self._files
+            if os.path.isdir(os.path.join(self._root, node))
         )
         self._selected: dict[str, list[str]] = setup["selected"]
         self._checks: dict[str, str] = job["checks"]
