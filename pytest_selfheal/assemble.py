@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_selfheal.errors import UsageError
 from pytest_selfheal.sandbox.choose import choose
-from pytest_selfheal.sandbox.workspace import Workspace, base_environment, third_party_modules
+from pytest_selfheal.sandbox.workspace import (
+    Workspace,
+    base_environment,
+    installed_in_place,
+    third_party_modules,
+)
 
 if TYPE_CHECKING:
     import pytest
@@ -64,6 +69,7 @@ def workspace_of(config: pytest.Config, settings: Settings, sys_path: Sequence[s
             for module, switches in _IN_THE_WAY.items()
             if config.pluginmanager.hasplugin(module)  # one that is blocked knows no switch
         },
+        beside=installed_in_place(sys.modules),
         has_cache=not config.pluginmanager.is_blocked("cacheprovider"),
         selected=_selected(config, root),
         warm=third_party_modules(sys.modules, root),

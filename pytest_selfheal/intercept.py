@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -41,7 +42,7 @@ class Interceptor:
         """
         self._config = config
         self._settings = settings
-        self._sys_path = [path for path in sys.path if path]
+        self._sys_path = [path or str(Path.cwd()) for path in sys.path]
         self._failures: dict[str, Failure] = {}
         self._collected: dict[str, None] = {}
         self._passed: dict[str, None] = {}

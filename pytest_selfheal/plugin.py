@@ -102,8 +102,6 @@ class KeepsCollecting:
     def _is_broken(self, argument: str) -> bool:
         assert self._session is not None
         config = self._session.config
-        path = os.path.join(config.invocation_params.dir, argument.partition("::")[0])
-        root = os.path.realpath(config.rootpath)
-        parts = os.path.relpath(os.path.realpath(path), root).split(os.sep)
-        above = {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
-        return not above.isdisjoint(self._broken) or "." in self._broken
+        path = (config.invocation_params.dir / argument.partition("::")[0]).resolve()
+        broken = [(config.rootpath / nodeid).resolve() for nodeid in self._broken]
+        return any(path.is_relative_to(each) for each in broken)

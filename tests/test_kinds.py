@@ -1017,3 +1017,203 @@ def test_settings_and_plugins_of_many_kinds_hold_in_the_sandbox(tmp_path: Path) 
     assert set(run.statuses().values()) == {"healed"}
     assert run.verdicts(target("scaled")) == ["failed", "passed"]
     rest_is_green(project, "-o", "addopts=-p shuffles", addopts="-p no:asyncio")
+
+
+# --- where things lie ------------------------------------------------------------------
+
+LAYOUT: Mapping[str, str] = {
+    "pyproject.toml": """
+        [tool.pytest.ini_options]
+        pythonpath = ["src", "."]
+    """,
+    "src/space/part/core.py": """
+        from pathlib import Path
+
+        from ._more import more
+
+
+        # selfheal
+        def lines(path):
+            ...
+
+
+        def both(a):
+            return more(a)
+    """,
+    "src/space/part/_more.py": stubs("more"),
+    "src/space/part/__init__.py": "",
+    "src/space/part/tests/__init__.py": "",
+    "src/space/part/tests/helper.py": stubs("helped"),
+    "src/space/part/tests/test_inner.py": """
+        import unittest
+
+        from .. import core
+        from .helper import helped
+
+
+        class TestBoth(unittest.TestCase):
+            def test_both(self):
+                assert core.both(1) == 2
+
+            def test_helped(self):
+                assert helped(1) == 2
+    """,
+    "single.py": stubs("single"),
+    "tests/conftest.py": """
+        import pytest
+
+
+        # selfheal
+        def prepared(a):
+            ...
+
+
+        @pytest.fixture
+        def value():
+            return prepared(1)
+    """,
+    "tests/one/test_same.py": """
+        from pathlib import Path
+
+        from space.part import core
+
+
+        # selfheal
+        def expected(a):
+            ...
+
+
+        def test_data():
+            path = Path(__file__).parent / "data" / "rows.txt"
+            assert core.lines(path) == 3
+
+
+        def test_expected():
+            assert expected(2) == 3
+    """,
+    "tests/one/data/rows.txt": "a\nb\nc\n",
+    "tests/two/test_same.py": """
+        import single
+
+
+        def test_single(value):
+            assert single.single(value) == 3
+    """,
+    "sub/empty.txt": "",
+}
+LAYOUT_REPLIES = {
+    "src/space/part/core.py::lines": [
+        python("def lines(path):\n    return len(Path(path).read_text().splitlines())\n")
+    ],
+    "src/space/part/_more.py::more": [plus_one("more")],
+    "src/space/part/tests/helper.py::helped": [plus_one("helped")],
+    "single.py::single": [plus_one("single")],
+    "tests/conftest.py::prepared": [plus_one("prepared")],
+    "tests/one/test_same.py::expected": [plus_one("expected")],
+}
+
+
+def test_layouts_and_stubs_in_test_files(tmp_path: Path) -> None:
+    """From another folder, with test files of one name; what judges may hold stubs itself."""
+    project = Project(tmp_path / "project", LAYOUT)
+    (project.root / "pytest.ini").unlink()
+    here = project.root / "sub"
+    arguments = ["--import-mode=importlib", "-c", "../pyproject.toml", "../tests", "--pyargs"]
+    arguments += ["space.part.tests"]
+    require("bubblewrap")
+    with ScriptedServer(LAYOUT_REPLIES) as server:
+        command = project.command("--selfheal-sandbox=bubblewrap", *arguments, server=server)
+        environment = project.environment(server, {"PYTHONPATH": str(project.root / "src")})
+        before = project.files()
+        done = subprocess.run(
+            command, cwd=here, env=environment, capture_output=True, timeout=150, check=False
+        )
+        run = project.outcome(done.returncode, done.stdout + done.stderr, before)
+    assert run.status == 0, run.output
+    assert run.statuses() == dict.fromkeys(LAYOUT_REPLIES, "healed"), run.output
+    rest_is_green(project, "--import-mode=importlib")
+
+
+FINDER = """
+    import sys
+    from importlib.util import spec_from_file_location
+    from pathlib import Path
+
+    MAPPING = {mapping!r}
+    NAMESPACES = {{}}
+
+
+    class Finder:
+        @classmethod
+        def find_spec(cls, name, path=None, target=None):
+            if name in MAPPING:
+                for place in (MAPPING[name] + "/__init__.py", MAPPING[name] + ".py"):
+                    if Path(place).exists():
+                        return spec_from_file_location(name, place)
+
+
+    def install():
+        sys.meta_path.append(Finder)
+"""
+
+
+@pytest.mark.parametrize("backend", ["bubblewrap", "landlock"])
+def test_packages_that_are_installed_in_place(tmp_path: Path, backend: str) -> None:
+    """By a line in a `.pth` file or by a finder; the project's own, and one beside it."""
+    require(backend)
+    tests = {
+        "src/thing/__init__.py": stubs("found"),
+        "lib/other.py": stubs("listed"),
+        "tests/test_thing.py": """
+            import beside
+            import lonely
+            import other
+            import thing
+
+
+            def test_thing():
+                assert thing.found(1) == beside.TWO == lonely.TWO
+
+
+            def test_other():
+                assert other.listed(1) == beside.TWO
+        """,
+    }
+    project = Project(tmp_path / "project", tests)
+    (tmp_path / "neighbour" / "beside").mkdir(parents=True)
+    (tmp_path / "neighbour" / "beside" / "__init__.py").write_text("TWO = 2\n")
+    (tmp_path / "neighbour" / "lonely.py").write_text("TWO = 2\n")
+    python_at = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    (packages,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    mapping = {
+        "thing": str(project.root / "src" / "thing"),
+        "beside": str(tmp_path / "neighbour" / "beside"),
+        "lonely": str(tmp_path / "neighbour" / "lonely"),
+    }
+    finder = code(FINDER).format(mapping=mapping)
+    (packages / "__editable___thing_finder.py").write_text(finder)
+    path = [project.root / "lib", *(each for each in sys.path if "site-packages" in each)]
+    path.append(Path(__file__).parent.parent)
+    (packages / "thing.pth").write_text(
+        "import __editable___thing_finder as f; f.install()\n" + "\n".join(map(str, path))
+    )
+    replies = {
+        "src/thing/__init__.py::found": [plus_one("found")],
+        "lib/other.py::listed": [plus_one("listed")],
+    }
+    with ScriptedServer(replies) as server:
+        command = project.command(f"--selfheal-sandbox={backend}", server=server)
+        command[0] = str(python_at)
+        before = project.files()
+        done = subprocess.run(
+            command,
+            cwd=project.root,
+            env=project.environment(server),
+            capture_output=True,
+            timeout=150,
+            check=False,
+        )
+        run = project.outcome(done.returncode, done.stdout + done.stderr, before)
+    assert run.status == 0, run.output
+    assert set(run.statuses().values()) == {"healed"}

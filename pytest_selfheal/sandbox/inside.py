@@ -114,6 +114,8 @@ def warm_up(setup: dict[str, Any]) -> Modules:
         del os.environ[name]  # what launchers and their programs add of their own
     if setup["sys_path"] is not None:
         sys.path[:] = setup["sys_path"]
+    # Where Python looked before the files were there, it would find nothing for good.
+    importlib.invalidate_caches()
     sys.argv[:] = ["pytest"]
     gc.disable()  # all that is loaded now stays
     modules = {
