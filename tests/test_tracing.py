@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_selfheal.records import Job, RunOutcome, Watch
 from pytest_selfheal.sandbox.inside_imports import imported_names
+from pytest_selfheal.source.find import find_in_project
 from tests.harness import code
 from tests.sandboxes import BACKENDS, launcher, require
 
@@ -277,3 +278,88 @@ def test_what_a_module_imports_is_read_off_its_text(imports: list[tuple[str, str
     inside = "def f():\n" + "".join(f"  {line}\n" for line in text.splitlines())
     assert not set(imported_names(inside.encode(), "pkg.sub"))
     assert set(imported_names(inside.encode(), "pkg.sub", in_functions=True)) == found
+
+
+WRAPPERS = ("", "@staticmethod", "@classmethod", "@property", "@cached_property", "@lru_cache",
+            "@wrapped", "@wrapped @wrapped", "@property @wrapped", "@contextmanager",
+            "@asynccontextmanager", "async")  # fmt: skip
+FORMS_HEAD = """
+    import contextlib
+    import functools
+    from contextlib import asynccontextmanager, contextmanager
+    from functools import cached_property, lru_cache
+
+    from pytest_selfheal import heal
+
+
+    def wrapped(function):
+        @functools.wraps(function)
+        def inner(*args):
+            return function(*args)
+
+        return inner
+"""
+
+
+def forms() -> tuple[str, str, dict[str, str]]:
+    """A module with a class for each way to mark and decorate a method, tests that call each
+    of these methods, and what each test enters.
+    """
+    classes, tests, expected = [], [], {}
+    for wrapper in WRAPPERS:
+        decorators = [] if wrapper == "async" else wrapper.split()
+        for position in range(-2, len(decorators) + 1):  # the class, a comment, each place
+            for body in ("...", "raise NotImplementedError", "return a", "yield 7"):
+                if body == "yield 7" and not wrapper.endswith("contextmanager"):
+                    continue
+                number = len(classes)
+                lines = list(decorators)
+                if position >= 0:
+                    lines.insert(position, "@heal")
+                elif position == -1:
+                    lines.insert(0, "# selfheal")
+                start = "async def" if wrapper.startswith(("async", "@async")) else "def"
+                lines += [f"{start} m(a):", f"    {body}"]
+                text = "".join(f"    {line}\n" for line in lines)
+                classes.append(f"{'@heal' * (position == -2)}\nclass C{number}:\n{text}")
+                get = f"app.C{number}.m(1)" if wrapper == "@staticmethod" else f"app.C{number}().m"
+                if "property" not in wrapper and wrapper != "@staticmethod":
+                    get += "()"
+                if wrapper == "@contextmanager":
+                    get = f"{get}.__enter__()"
+                elif wrapper == "@asynccontextmanager":
+                    get = f"asyncio.run({get}.__aenter__())"
+                elif wrapper == "async":
+                    get = f"asyncio.run({get})"
+                tests.append(f"def test_{number}():\n    {get}\n    assert 0\n")
+                living = body in ("return a", "yield 7")
+                expected[f"test_app.py::test_{number}"] = (
+                    "" if living and position == -2 else f"app.py::C{number}.m"
+                )
+    head = code(FORMS_HEAD)
+    return (
+        head + "\n\n".join(classes),
+        "import asyncio\nimport app\n\n" + "\n".join(tests),
+        expected,
+    )
+
+
+def test_what_is_marked_is_seen_in_every_order_of_decorators(tmp_path: Path) -> None:
+    """Stubs and living functions; a class's mark stands for its stubs alone."""
+    app, tests, expected = forms()
+    make(tmp_path, {"app.py": app, "test_app.py": tests, "pytest.ini": ""})
+    stubs = find_in_project(tmp_path).stubs
+    watch = tuple(
+        Watch(
+            key=stub.target,
+            path=stub.path,
+            first_line=stub.first_line,
+            compiled_in=not stub.is_wrapped or stub.is_living,
+        )
+        for stub in stubs
+    )
+    outcome = trace("bubblewrap", tmp_path, Job(nodes=("test_app.py",), watch=watch))
+    assert outcome.ending == "completed", outcome
+    entered = {each.nodeid: "".join(each.entered) for each in outcome.results}
+    assert entered == expected
+    assert len(expected) > 100

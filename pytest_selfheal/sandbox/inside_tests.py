@@ -228,6 +228,8 @@ class Recorder:
     ) -> Generator[None, Any, Any]:
         report = yield
         self._trace.take_marks()
+        if call.excinfo is not None:
+            self._tracer.note_unawaited(call.excinfo.value)
         for fixturedef in fixtures_of(item):
             known, entered = self._by_fixture.get(id(fixturedef), (None, {}))
             if known is fixturedef:

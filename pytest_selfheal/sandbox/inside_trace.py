@@ -13,6 +13,7 @@ import contextlib
 import functools
 import importlib
 import importlib.machinery
+import inspect
 import mmap
 import os
 import re
@@ -145,6 +146,7 @@ class Tracer:
                 self._compiled_in.add(place)
         self.files = {path for path, _ in self._numbers}
         self._changed = {path for path, _ in self._compiled_in}
+        self._unawaited: set[int] = set()
         self._spans: dict[str, list[tuple[int, int, str]]] = {}
         self._children_module = modules["children"]
         self.trace = Trace(root, self._keys, marks, modules["imports"].Imports(root))
@@ -162,9 +164,10 @@ class Tracer:
         warn = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]  # by the interpreter
 
         def warn_unawaited_coroutine(coroutine: Any) -> None:
-            # Its body was never entered: an asynchronous generator's, with nothing to yield.
-            with contextlib.suppress(Exception):
-                self._stub_called(_code_of(coroutine))
+            if id(coroutine) in self._unawaited:
+                self._unawaited.discard(id(coroutine))  # noted while it was alive
+            else:
+                self._never_awaited(coroutine)
             warn(coroutine)
 
         warnings._warn_unawaited_coroutine = warn_unawaited_coroutine  # type: ignore[attr-defined]
@@ -199,6 +202,24 @@ class Tracer:
                 self.files, self.instrument, self.stubs_in, call
             )
             sys.addaudithook(functools.partial(_watch_starts, children))
+
+    def note_unawaited(self, error: BaseException) -> None:
+        """Note the coroutines that a failure left unawaited: it may keep them alive for long."""
+        traceback = error.__traceback__
+        while traceback is not None:
+            for value in list(traceback.tb_frame.f_locals.values()):
+                for each in (value, *_attributes(value)):
+                    if isinstance(each, types.CoroutineType) and (
+                        inspect.getcoroutinestate(each) == inspect.CORO_CREATED
+                    ):
+                        self._unawaited.add(id(each))
+                        self._never_awaited(each)
+            traceback = traceback.tb_next
+
+    def _never_awaited(self, coroutine: Any) -> None:
+        """Its body was never entered: an asynchronous generator's, with nothing to yield."""
+        with contextlib.suppress(Exception):
+            self._stub_called(_code_of(coroutine))
 
     def named_in(self, text: str) -> list[str]:
         """The watched functions that a failure's text names as where it happened."""
@@ -283,6 +304,12 @@ def _watch_starts(children: Any, event: str, arguments: tuple[Any, ...]) -> None
         # What a child enters is worth no failed test.
         with contextlib.suppress(Exception):
             children.prepare()
+
+
+def _attributes(value: Any) -> list[Any]:
+    with contextlib.suppress(Exception):
+        return list(object.__getattribute__(value, "__dict__").values())
+    return []
 
 
 def _code_of(coroutine: Any) -> Any:
