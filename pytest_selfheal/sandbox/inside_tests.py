@@ -9,6 +9,8 @@ host concludes the verdict from the whole.
 from __future__ import annotations
 
 import ast
+import contextlib
+import importlib
 import importlib.util
 import json
 import linecache
@@ -316,7 +318,7 @@ class Recorder:
     def _own_items(self, chosen: list[pytest.Item]) -> Iterator[pytest.Item]:
         """The model's checks, and a test that must fail, as neighbours of a chosen test."""
         parent = next((found for item in chosen if (found := item.getparent(pytest.Module))), None)
-        if parent is None or not isinstance(parent.obj, type(sys)):
+        if parent is None:
             return
         if self._checks:
             yield pytest.Function.from_parent(parent, name=CHECKS, callobj=self._run_checks)
@@ -458,11 +460,20 @@ def drop_orphans(root: str) -> None:
 
 
 def module_of(path: str) -> Any:
-    """The imported module that was read from a file, None if there is none."""
+    """The module that was read from a file, imported if no test did; None if that fails."""
+    real = os.path.realpath(path)
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if isinstance(file, str) and os.path.realpath(file) == os.path.realpath(path):
+        if isinstance(file, str) and os.path.realpath(file) == real:
             return module
+    for folder in sys.path:
+        start = os.path.join(os.path.realpath(folder), "")
+        if real.startswith(start) and real.endswith(".py"):
+            name = real[len(start) : -len(".py")].removesuffix("/__init__").replace(os.sep, ".")
+            with contextlib.suppress(Exception):
+                module = importlib.import_module(name)
+                if os.path.realpath(module.__file__ or "") == real:
+                    return module
     return None
 
 
