@@ -277,3 +277,68 @@ def test_checks_run_where_no_test_imported_the_module(tmp_path: Path) -> None:
     (check,) = (each for each in outcome.results if each.is_check)
     assert check.outcome == "failed"
     assert "assert 42 == 43" in check.longrepr
+
+
+def test_deadlines_and_health_checks_of_hypothesis_are_stretched(tmp_path: Path) -> None:
+    """A sandbox is slower than the machine that they were set for."""
+    text = """
+        import functools
+        import unittest
+        from datetime import timedelta
+
+        import pytest
+        from hypothesis import HealthCheck, given, settings, strategies as st
+
+        usual = settings.default.deadline
+        few = settings(max_examples=5, deadline=timedelta(milliseconds=100))
+
+
+        def of(function):
+            found = function._hypothesis_internal_use_settings
+            assert HealthCheck.too_slow in found.suppress_health_check
+            return found.max_examples, found.deadline and found.deadline.total_seconds()
+
+
+        def wrapped(function):
+            @functools.wraps(function)
+            def inner(*args, **kwargs):
+                return function(*args, **kwargs)
+
+            return inner
+
+
+        @few
+        @given(st.integers())
+        def test_plain(number):
+            assert of(test_plain) == (5, 0.5)
+
+
+        @pytest.mark.parametrize("name", ["x"])
+        @wrapped
+        @few
+        @given(number=st.integers())
+        def test_wrapped(name, number):
+            assert of(test_wrapped) == of(test_wrapped.__wrapped__) == (5, 0.5)
+
+
+        class TestCase(unittest.TestCase):
+            @few
+            @given(st.integers())
+            def test_method(self, number):
+                assert of(TestCase.test_method) == (5, 0.5)
+
+
+        @settings(deadline=None)
+        @given(st.integers())
+        def test_none(number):
+            assert of(test_none)[1] is None
+
+
+        @given(st.integers())
+        def test_default(number):
+            assert of(test_default)[1] == 5 * usual.total_seconds()
+    """
+    assert told(run(tmp_path, {"test_it.py": text}, "test_it.py")) == dict.fromkeys(
+        ["test_plain", "test_wrapped[x]", "TestCase::test_method", "test_none", "test_default"],
+        "passed",
+    )

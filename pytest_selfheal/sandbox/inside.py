@@ -128,7 +128,7 @@ def warm_up(setup: dict[str, Any]) -> Modules:
         setup["args"] += ["-p", "pytest_selfheal.plugin"]
     remember_metadata()
     # First the session: what pytest rewrites for its asserts must be imported by it.
-    run_empty_session(pytest, setup["plugin_args"], modules["tests"].Calm())
+    run_empty_session(pytest, setup["plugin_args"], modules["session"].Calm())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in setup["warm"]:
@@ -212,7 +212,7 @@ def run(
     kills_after = oom_kills()
     alone = {}
     for node in (
-        modules["tests"].lost(watched.lines)[:MAX_ALONE]
+        modules["reports"].lost(watched.lines)[:MAX_ALONE]
         if job["watch"] and watched.exit == 0
         else ()
     ):
@@ -221,7 +221,7 @@ def run(
         again = run_tests(channel, setup, single, deadline, modules)
         if again.timed_out:
             break
-        alone[node] = modules["tests"].entered_alone(again.lines)
+        alone[node] = modules["reports"].entered_alone(again.lines)
     return {
         "signal": watched.signal,
         "exit": watched.exit,

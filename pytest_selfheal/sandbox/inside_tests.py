@@ -24,7 +24,6 @@ from typing import Any
 
 import pytest
 from _pytest.assertion.rewrite import AssertionRewritingHook
-from _pytest.config import ConftestImportFailure
 
 PLANTED = "selfheal_planted"
 CHECKS = "selfheal_checks"
@@ -69,12 +68,12 @@ def run(
     with open(marks_file, "r+b") as file:
         marks = mmap.mmap(file.fileno(), 0)
     tracer = modules["trace"].Tracer(setup["root"], setup["cwd"], job["watch"], marks, modules)
-    recorder = Recorder(setup, job, emit, tracer)
+    recorder = Recorder(setup, job, emit, tracer, modules)
     sys.addaudithook(recorder.audit)
     # That plugins are imported already is the warm-up's doing, and no news to the project.
     AssertionRewritingHook._warn_already_imported = lambda *_: None  # type: ignore[method-assign]
     tracer.install(setup["sources"]["child"], marks_file)
-    status = pytest.main(arguments(setup, job), plugins=[Calm(), recorder])
+    status = pytest.main(arguments(setup, job), plugins=[modules["session"].Calm(), recorder])
     emit({"kind": "end", "status": int(status)})
 
 
@@ -100,34 +99,17 @@ def arguments(setup: dict[str, Any], job: dict[str, Any]) -> list[str]:
     return [*given, "--", *(os.path.join(setup["root"], file) for file in files)]
 
 
-class Calm:
-    """Takes out of a session what would run tests again, open sockets, or end it early."""
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_load_initial_conftests(self) -> Generator[None, Any, Any]:
-        """A conftest.py that cannot be imported fails its own folder's tests alone."""
-        try:
-            return (yield)
-        except ConftestImportFailure:
-            return None
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_cmdline_main(self, config: pytest.Config) -> None:
-        """Once options are read: the project's may go on being given."""
-        # What fails must fail here. It also opens a socket where xdist is installed.
-        if config.pluginmanager.hasplugin("rerunfailures"):
-            config.pluginmanager.unregister(name="rerunfailures")
-            config.addinivalue_line("markers", "flaky: runs a test again that failed")
-        for name in ("stepwise", "stepwise_skip", "lf", "failedfirst", "newfirst", "usepdb",
-                     "trace", "setuponly", "setupplan", "setupshow"):  # fmt: skip
-            if getattr(config.option, name, False):
-                setattr(config.option, name, False)
-
-
 class Recorder:
     """The pytest plugin that selects the asked-for tests and tells what became of each."""
 
-    def __init__(self, setup: dict[str, Any], job: dict[str, Any], emit: Emit, tracer: Any) -> None:
+    def __init__(
+        self,
+        setup: dict[str, Any],
+        job: dict[str, Any],
+        emit: Emit,
+        tracer: Any,
+        modules: dict[str, types.ModuleType],
+    ) -> None:
         self._root = setup["root"]
         self._limit = setup["limits"]["output_bytes"]
         self._nodes = set(job["nodes"])
@@ -141,6 +123,8 @@ class Recorder:
         self._checks: dict[str, str] = job["checks"]
         self._seed: int | None = job["shuffle_seed"]
         self._emit = emit
+        self._reports = modules["reports"]
+        self._session = modules["session"]
         self._tracer = tracer
         self._trace = tracer.trace
         self._opened: dict[str, None] = {}
@@ -185,8 +169,8 @@ class Recorder:
                 {
                     "kind": "collect",
                     "id": report.nodeid.partition("::")[0],
-                    "longrepr": shortened(text, LONGREPR_CHARACTERS),
-                    "exception": last_exception_name(text),
+                    "longrepr": self._reports.shortened(text, LONGREPR_CHARACTERS),
+                    "exception": self._reports.last_exception_name(text),
                     "entered": list(entered),
                 }
             )
@@ -206,6 +190,8 @@ class Recorder:
             shuffle_by_module(chosen, random.Random(self._seed))  # noqa: S311 - an order, no secret
         self._emit({"kind": "collected", "ids": [item.nodeid for item in chosen]})
         self._emit({"kind": "imported", "entered": self._entered_at_collection})
+        for item in chosen:
+            self._session.stretch_deadline(item)
         items[:] = [*chosen, *self._own_items(chosen)]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -242,23 +228,26 @@ class Recorder:
             report.selfheal_exception = call.excinfo.typename
             self._inherit(call.excinfo.value)
             if isinstance(call.excinfo.value, (pytest.skip.Exception, pytest.xfail.Exception)):
-                report.selfheal_own_skip = is_raised_in(str(item.path), call.excinfo.value)
+                own = self._reports.is_raised_in(str(item.path), call.excinfo.value)
+                report.selfheal_own_skip = own
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._trace.take_marks()  # a plugin may have run the test in a fork of its own
         outcome: str = report.outcome
         if hasattr(report, "wasxfail"):
             outcome = "xpassed" if report.passed else "xfailed"
         elif outcome not in ("passed", "skipped"):
             outcome = "failed"  # a plugin's own word for a failure that it wants to try again
-        subtest = subtest_of(report)
+        subtest = self._reports.subtest_of(report)
         if subtest is not None:
             if outcome == "passed" or getattr(report, "selfheal_own_skip", False):
                 return  # what ends the phase is the report on the test itself
             self._subtests += 1
         text = report.longreprtext if outcome == "failed" else ""
+        printed = self._reports.printed_by(report) if text else ""
         if text:
-            self._trace.add(self._tracer.named_in(text + printed_by(report)))
+            self._trace.add(self._tracer.named_in(text + printed))
         record = {
             "kind": "report",
             "id": report.nodeid,
@@ -271,8 +260,9 @@ class Recorder:
         if outcome == "failed":
             record["opened"] = list(self._opened)
             if subtest is None or self._subtests <= MAX_SUBTESTS:
+                shortened = self._reports.shortened
                 record["longrepr"] = shortened(text, LONGREPR_CHARACTERS) + shortened(
-                    printed_by(report), min(self._limit, LONGREPR_CHARACTERS)
+                    printed, min(self._limit, LONGREPR_CHARACTERS)
                 )
             record["exception"] = getattr(report, "selfheal_exception", "")
         self._emit(record)
@@ -322,7 +312,8 @@ class Recorder:
             return
         if self._checks:
             yield pytest.Function.from_parent(parent, name=CHECKS, callobj=self._run_checks)
-        yield like(chosen, pytest.Function.from_parent(parent, name=PLANTED, callobj=planted))
+        planted_test = pytest.Function.from_parent(parent, name=PLANTED, callobj=planted)
+        yield self._session.like(chosen, planted_test)
 
     def _run_checks(self) -> None:
         __tracebackhide__ = True
@@ -344,87 +335,6 @@ def fixtures_of(item: pytest.Item) -> list[Any]:
     """The definitions of the fixtures that a test uses, as far as they are set up."""
     request = getattr(item, "_request", None)
     return list(getattr(request, "_fixture_defs", {}).values())
-
-
-def lost(lines: list[dict[str, Any]]) -> list[str]:
-    """The tests that failed and entered no watched function, from a run's records."""
-    entered: dict[str, bool] = {}
-    failed: dict[str, None] = {}
-    explained: set[str] = set()
-    for line in lines:
-        if line["kind"] == "report":
-            entered[line["id"]] = bool(line["entered"]) or entered.get(line["id"], False)
-            if line["outcome"] == "failed":
-                failed[line["id"]] = None
-        elif line["kind"] == "imported":
-            files = {nodeid.partition("::")[0] for nodeid, keys in line["entered"].items() if keys}
-            explained |= files
-    own = (PLANTED, CHECKS)
-    return [
-        nodeid
-        for nodeid in failed
-        if not entered[nodeid]
-        and nodeid.partition("::")[0] not in explained
-        and nodeid.rpartition("::")[2] not in own
-    ]
-
-
-def entered_alone(lines: list[dict[str, Any]]) -> list[str]:
-    """What a test entered in a run of its own."""
-    keys: dict[str, None] = {}
-    for line in lines:
-        if line["kind"] in ("report", "collect"):
-            keys.update(dict.fromkeys(line["entered"]))
-        elif line["kind"] == "imported":
-            for entered in line["entered"].values():
-                keys.update(dict.fromkeys(entered))
-    return list(keys)
-
-
-def subtest_of(report: pytest.TestReport) -> str | None:
-    """What the report of a subtest is called, None for the report of a test."""
-    context = getattr(report, "context", None)
-    if context is None or not hasattr(report, "_sub_test_description"):
-        return None
-    return str(report._sub_test_description())
-
-
-def is_raised_in(path: str, error: BaseException) -> bool:
-    """Whether the last of the frames that an exception passed, pytest's own left out, is a file's.
-
-    `unittest` raises what a test skips itself with, and pytest raises it anew.
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        traceback, file = seen.__traceback__, None
-        while traceback is not None:
-            name = traceback.tb_frame.f_code.co_filename
-            if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in (
-                "_pytest", "pytest", "pluggy", "unittest",
-            ):  # fmt: skip
-                file = name
-            traceback = traceback.tb_next
-        if file is not None:
-            return os.path.realpath(file) == os.path.realpath(path)
-        seen = seen.__context__
-    return False
-
-
-def printed_by(report: pytest.TestReport) -> str:
-    """What was captured while a test ran, under pytest's headings."""
-    return "".join(
-        f"\n----- {title} -----\n{content.rstrip()}"
-        for title, content in report.sections
-        if content.strip()
-    )
-
-
-def like(chosen: list[pytest.Item], own: pytest.Item) -> pytest.Item:
-    """Mark the planted test as its neighbour is: fixtures and hooks may go by the marks."""
-    for mark in next(item for item in chosen if item.getparent(pytest.Module)).iter_markers():
-        if mark.name not in ("parametrize", "usefixtures", "xfail", "skip", "skipif"):
-            own.add_marker(getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs))
-    return own
 
 
 def planted() -> None:
@@ -485,20 +395,3 @@ def shuffle_by_module(items: list[pytest.Item], order: random.Random) -> None:
     groups = list(files.values())
     order.shuffle(groups)
     items[:] = [item for group in groups for item in order.sample(group, len(group))]
-
-
-def shortened(text: str, limit: int) -> str:
-    """Head and tail of a text that is too long, with the cut announced."""
-    if len(text) <= limit:
-        return text
-    half = limit // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
-
-
-def last_exception_name(text: str) -> str:
-    """The name of the exception that a collection error's text ends with."""
-    for line in reversed(text.splitlines()):
-        if line.startswith("E   "):
-            name = line[4:].strip().partition(":")[0]
-            return name.rpartition(".")[2] if name.isprintable() and " " not in name else ""
-    return ""

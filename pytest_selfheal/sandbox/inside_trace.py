@@ -88,12 +88,12 @@ class Trace:
         self.add(self._marked())
 
     def _marked(self) -> list[str]:
-        marked = self._marks[: len(self._keys)]
-        return (
-            [self._keys[number] for number, mark in enumerate(marked) if mark]
-            if any(marked)
-            else []
-        )
+        found = []
+        number = self._marks.find(b"\1")
+        while 0 <= number < len(self._keys):
+            found.append(self._keys[number])
+            number = self._marks.find(b"\1", number + 1)
+        return found
 
     def _note_importers(self, key: str) -> None:
         """Of the modules whose bodies are running, each leans on the function."""
