@@ -253,7 +253,10 @@ def test_processes_that_tests_start_tell_what_they_enter(backend: str, tmp_path:
         "test_a_changed_source_is_compiled_anew": (),
     }
     green = [each.nodeid.partition("::")[2] for each in outcome.results if each.outcome == "passed"]
-    assert green == ["test_the_child_is_as_it_would_be", "test_a_changed_source_is_compiled_anew"]
+    assert green == [
+        "test_the_child_is_as_it_would_be",
+        "test_a_changed_source_is_compiled_anew",
+    ], [each.longrepr for each in outcome.results if "child" in each.nodeid]
 
 
 NAMES = st.from_regex(r"[a-z]{1,4}(\.[a-z]{1,4}){0,2}", fullmatch=True)

@@ -46,10 +46,13 @@ def entered_alone(lines: list[dict[str, Any]]) -> list[str]:
 
 def subtest_of(report: pytest.TestReport) -> str | None:
     """What the report of a subtest is called, None for the report of a test."""
-    context = getattr(report, "context", None)
-    if context is None or not hasattr(report, "_sub_test_description"):
+    if getattr(report, "context", None) is None:
         return None
-    return str(report._sub_test_description())
+    for name in ("_sub_test_description", "sub_test_description"):  # pytest's, and a plugin's
+        describe = getattr(report, name, None)
+        if describe is not None:
+            return str(describe())
+    return None
 
 
 def is_raised_in(path: str, error: BaseException) -> bool:
