@@ -46,6 +46,8 @@ def pytest_load_initial_conftests(
         asked = getattr(early_config.known_args_namespace, "selfheal", False)
         if not asked or not isinstance(error, ConftestImportFailure):
             raise
+        if os.environ.get("PYTEST_XDIST_WORKER"):  # the controller has said it
+            return None
         said = " ".join(f"{type(error.cause).__name__}: {error.cause}".split())[:300]
         sys.stderr.write(
             f"selfheal: {error.path} cannot be imported ({said}); pytest goes on without "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_selfheal.records import Job, Limits, RunOutcome
+from pytest_selfheal.records import Job, Limits, RunOutcome, Watch
 from pytest_selfheal.sandbox.bubblewrap import BubblewrapLauncher
 from tests.harness import code
 from tests.sandboxes import require, workspace
@@ -27,6 +27,8 @@ def run(
     args: tuple[str, ...] = (),
     selected: dict[str, list[str]] | None = None,
     checks: dict[str, str] | None = None,
+    watch: tuple[Watch, ...] = (),
+    limits: Limits | None = None,
 ) -> RunOutcome:
     """Make files and run some tests in a sandbox."""
     for name, text in {"pytest.ini": "[pytest]\n", **files}.items():
@@ -34,11 +36,11 @@ def run(
         (root / name).write_text(code(text))
 
     place = dataclasses.replace(workspace(root, pytest_args=args), selected=selected or {})
-    made = BubblewrapLauncher(place, Limits())
+    made = BubblewrapLauncher(place, limits or Limits())
     try:
         sandbox = made.launch()
         try:
-            return sandbox.run(Job(nodes=nodes, checks=checks or {}))
+            return sandbox.run(Job(nodes=nodes, checks=checks or {}, watch=watch))
         finally:
             sandbox.close()
     finally:
@@ -343,3 +345,46 @@ def test_deadlines_and_health_checks_of_hypothesis_are_stretched(tmp_path: Path)
         ["test_plain", "test_wrapped[x]", "TestCase::test_method", "test_none", "test_default"],
         "passed",
     )
+
+
+def test_what_is_asked_for_by_name_runs_whatever_a_plugin_deals_out(tmp_path: Path) -> None:
+    files = {
+        "conftest.py": """
+            def pytest_collection_modifyitems(config, items):
+                config.hook.pytest_deselected(items=items[1:])
+                del items[1:]
+        """,
+        "test_it.py": "def test_a(): pass\ndef test_b(): pass\ndef test_c(): pass\n",
+    }
+    names = ["test_c", "test_b"]
+    outcome = run(tmp_path, files, *(f"test_it.py::{name}" for name in names))
+    assert told(outcome) == dict.fromkeys(names, "passed")
+    # Of a file that is asked for as a whole, the plugin's choice holds.
+    assert told(run(tmp_path, files, "test_it.py")) == {"test_a": "passed"}
+
+
+def test_a_full_disk_keeps_nobody_from_an_answer(tmp_path: Path) -> None:
+    files = {
+        "app.py": "def f(): ...\n",
+        "test_it.py": """
+            import os
+            import tempfile
+
+            import pytest
+
+
+            def test_fills():
+                file, _ = tempfile.mkstemp()
+                with pytest.raises(OSError):
+                    while True:
+                        os.write(file, bytes(2**16))
+
+
+            def test_lost():
+                assert 0
+        """,
+    }
+    watch = (Watch(key="f", path="app.py", first_line=1),)
+    limits = Limits(disk_bytes=64 * 2**20)
+    outcome = run(tmp_path, files, "test_it.py", watch=watch, limits=limits)
+    assert told(outcome) == {"test_fills": "passed", "test_lost": "failed"}

@@ -210,18 +210,10 @@ def run(
     deadline = time.monotonic() + job["timeout_seconds"]
     watched = run_tests(channel, setup, job, deadline, modules)
     kills_after = oom_kills()
-    alone = {}
-    for node in (
-        modules["reports"].lost(watched.lines)[:MAX_ALONE]
-        if job["watch"] and watched.exit == 0
-        else ()
-    ):
-        # What its neighbours set up or cached, it now has to do itself.
-        single = {**job, "nodes": [node], "checks": {}, "shuffle_seed": None}
-        again = run_tests(channel, setup, single, deadline, modules)
-        if again.timed_out:
-            break
-        alone[node] = modules["reports"].entered_alone(again.lines)
+    alone: dict[str, list[str]] = {}
+    if job["watch"] and watched.exit == 0:
+        with contextlib.suppress(OSError):  # the first run may have left no room for another
+            run_alone(channel, setup, job, deadline, modules, watched.lines, alone)
     return {
         "signal": watched.signal,
         "exit": watched.exit,
@@ -239,6 +231,28 @@ def run(
             if digest(full) != old
         ],
     }
+
+
+def run_alone(
+    channel: Channel,
+    setup: dict[str, Any],
+    job: dict[str, Any],
+    deadline: float,
+    modules: Modules,
+    lines: list[dict[str, Any]],
+    alone: dict[str, list[str]],
+) -> None:
+    """Run some tests that failed and entered nothing once more, each alone.
+
+    What its neighbours set up or cached, each now has to do itself; `alone` is told what
+    it entered.
+    """
+    for node in modules["reports"].lost(lines)[:MAX_ALONE]:
+        single = {**job, "nodes": [node], "checks": {}, "shuffle_seed": None}
+        again = run_tests(channel, setup, single, deadline, modules)
+        if again.timed_out:
+            return
+        alone[node] = modules["reports"].entered_alone(again.lines)
 
 
 def run_tests(

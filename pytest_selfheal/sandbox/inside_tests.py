@@ -178,16 +178,26 @@ class Recorder:
             self._entered_at_collection.setdefault(report.nodeid, {}).update(entered)
         return report
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
-    ) -> None:
+    ) -> Generator[None, Any, Any]:
+        collected = list(items)
+        result = yield
+        # A plugin that deals a selection out over several runs goes by what is selected here.
+        kept = {item.nodeid for item in items}
+        named = (item for item in collected if item.nodeid in self._nodes)
+        items += [item for item in named if item.nodeid not in kept]
+        self._choose(config, items)
+        return result
+
+    def _choose(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         chosen = [item for item in items if self._is_asked_for(item.nodeid)]
         others = [item for item in items if not self._is_asked_for(item.nodeid)]
         if others:
             config.hook.pytest_deselected(items=others)
         if self._seed is not None:
-            shuffle_by_module(chosen, random.Random(self._seed))  # noqa: S311 - an order, no secret
+            self._session.shuffle_by_module(chosen, random.Random(self._seed))  # noqa: S311 - an order, no secret
         self._emit({"kind": "collected", "ids": [item.nodeid for item in chosen]})
         self._emit({"kind": "imported", "entered": self._entered_at_collection})
         for item in chosen:
@@ -385,13 +395,3 @@ def module_of(path: str) -> Any:
                 if os.path.realpath(module.__file__ or "") == real:
                     return module
     return None
-
-
-def shuffle_by_module(items: list[pytest.Item], order: random.Random) -> None:
-    """Another order that keeps each file's tests together, so that fixtures stay cheap."""
-    files: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
-    groups = list(files.values())
-    order.shuffle(groups)
-    items[:] = [item for group in groups for item in order.sample(group, len(group))]
