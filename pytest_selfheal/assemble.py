@@ -117,23 +117,38 @@ def _other_options(config: pytest.Config) -> list[str]:
         name = getattr(group, "name", None)
         for each in () if name in _SANDBOXS_OWN else getattr(group, "options", ()):
             if name not in _PYTESTS_OWN or each.dest in _TAKEN_OVER:
-                arguments.setdefault(each.dest, _given(config, each))
+                arguments[each.dest] = arguments.get(each.dest) or _given(config, each)
     return [argument for given in arguments.values() for argument in given]
 
 
+_CONSTANTS = {"store_true": True, "store_false": False}
+
+
 def _given(config: pytest.Config, option: Any) -> list[str]:
-    """What gives an option the value that it has; nothing for its default."""
+    """What gives an option the value that it has; nothing for its default.
+
+    Nor for one whose value cannot be given safely: an argument that pytest does not take
+    would keep it from starting at all.
+    """
+    attributes: dict[str, Any] = option.attrs()
     value = getattr(config.option, option.dest, None)
     names = sorted(option.names(), key=lambda name: not name.startswith("--"))
-    if not names or value is None or value is False or value == option.attrs().get("default"):
+    if not names or value is None or value == attributes.get("default"):
         return []
-    if value is True:
-        return [names[0]]
-    values = value if isinstance(value, (list, tuple)) else [value]
-    if not all(isinstance(each, (str, int, float, Path)) for each in values):
-        return []
-    between = "=" if names[0].startswith("--") else ""
-    return [f"{names[0]}{between}{each}" for each in values]
+    action, nargs = attributes.get("action"), attributes.get("nargs")
+    constant = attributes.get("const", _CONSTANTS.get(str(action)))
+    if nargs == 0 or action in (*_CONSTANTS, "store_const") or isinstance(value, bool):
+        return names[:1] if value is constant else []
+    if isinstance(value, (list, tuple)):
+        if nargs is not None or not all(isinstance(each, (str, int, float)) for each in value):
+            return []
+        return [argument for each in value for argument in _with_value(names[0], each)]
+    is_plain = isinstance(value, (str, int, float, Path)) and action not in ("count", "help")
+    return _with_value(names[0], value) if is_plain and nargs in (None, "?") else []
+
+
+def _with_value(name: str, value: object) -> list[str]:
+    return [f"{name}={value}"] if name.startswith("--") else [f"{name}{value}"]
 
 
 def _selected(config: pytest.Config, root: Path) -> dict[str, list[str]]:
