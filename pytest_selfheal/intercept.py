@@ -7,6 +7,7 @@ workers' reports come through the controller, which is where this lives.
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 import threading
 import time
@@ -217,6 +218,10 @@ class Interceptor:
             self._preparation = None
 
     def _heal(self, exitstatus: int) -> HealReport:
+        # What the tests left is not to be finalised from here on: a finaliser that runs in
+        # the middle of one thread's `ast.parse` lets another's in, which Python 3.11 does
+        # not survive.
+        gc.freeze()
         from pytest_selfheal.preparation import Preparation
 
         self._preparation = Preparation(self._config, self._settings, self._sys_path)

@@ -718,6 +718,46 @@ def test_stubs_that_no_traceback_shows_are_healed(tmp_path: Path) -> None:
     assert run.stubs["mod.py::in_thread"]["tests"] == ["test_a.py::test_thread"]
 
 
+def test_what_the_tests_left_is_not_finalised_in_the_middle_of_a_heal(tmp_path: Path) -> None:
+    project = Project(
+        tmp_path / "project",
+        {
+            "mod.py": stubs("one"),
+            "test_mod.py": "import mod\n\n\ndef test_one():\n    assert mod.one(1) == 2\n",
+            "conftest.py": """
+                import gc
+                import sys
+
+                import pytest
+
+
+                class Left:
+                    def __del__(self):
+                        frame, names = sys._getframe(), set()
+                        while frame is not None:
+                            names.add(frame.f_globals.get("__name__", ""))
+                            frame = frame.f_back
+                        if any(name.startswith("pytest_selfheal.") for name in names):
+                            with open("finalised.txt", "a") as file:
+                                file.write("x")
+
+
+                @pytest.hookimpl(wrapper=True, tryfirst=True)
+                def pytest_sessionfinish():
+                    gc.collect()
+                    for _ in range(20):
+                        left = Left()
+                        left.itself = left
+                    del left
+                    return (yield)
+            """,
+        },
+    )
+    run, _ = heal_all(project, {"mod.py::one": [plus_one("one")]})
+    assert run.status == 0, run.output
+    assert list(run.changed) == ["mod.py"]
+
+
 # --- conftest.py, selections and settings ----------------------------------------------
 
 CONFTESTS: Mapping[str, str] = {
