@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_selfheal.errors import UsageError
 from pytest_selfheal.sandbox.choose import choose
-from pytest_selfheal.sandbox.workspace import Workspace, base_environment, third_party_modules
+from pytest_selfheal.sandbox.workspace import (
+    Workspace,
+    base_environment,
+    installed_in_place,
+    third_party_modules,
+)
 
 if TYPE_CHECKING:
     import pytest
@@ -32,6 +37,21 @@ if TYPE_CHECKING:
 
 _IN_THE_WAY = {"xdist": ("-n0", "--dist=no"), "pytest_cov": ("--no-cov",)}
 """Plugins that would start processes or rewrite reports in a sandbox, and what stops them."""
+
+_PYTESTS_OWN = frozenset(
+    {"general", "terminal reporting", "pytest-warnings", "collect", "debugconfig", "logging"}
+)
+_SANDBOXS_OWN = frozenset({"selfheal", "xdist", "cov", "rerunfailures"})
+"""Groups of options that are not taken over; of pytest's own there are exceptions."""
+_TAKEN_OVER = frozenset(
+    {
+        "runxfail", "confcutdir", "noconftest", "deselect", "collect_in_virtualenv",
+        "doctestmodules", "doctestglob", "doctestreport", "doctest_ignore_import_errors",
+        "doctest_continue_on_failure", "log_level", "log_format", "log_date_format",
+        "log_auto_indent", "logger_disable",
+    }
+)  # fmt: skip
+"""Those of pytest's own options that change what a test does or which tests there are."""
 
 
 def workspace_of(config: pytest.Config, settings: Settings, sys_path: Sequence[str]) -> Workspace:
@@ -49,7 +69,9 @@ def workspace_of(config: pytest.Config, settings: Settings, sys_path: Sequence[s
             for module, switches in _IN_THE_WAY.items()
             if config.pluginmanager.hasplugin(module)  # one that is blocked knows no switch
         },
+        beside=installed_in_place(sys.modules),
         has_cache=not config.pluginmanager.is_blocked("cacheprovider"),
+        selected=_selected(config, root),
         warm=third_party_modules(sys.modules, root),
     )
 
@@ -70,16 +92,13 @@ def sandbox_arguments(config: pytest.Config) -> list[str]:
         arguments += ["-o", value]
     for value in option.pythonwarnings or ():
         arguments += ["-W", value]
-    if getattr(option, "doctestmodules", False):
-        arguments.append("--doctest-modules")
-    for value in getattr(option, "doctestglob", ()):
-        arguments.append(f"--doctest-glob={value}")
-    return [*arguments, *_own_options(config)]
+    return [*arguments, *_other_options(config)]
 
 
 def _plugin_arguments(config: pytest.Config, *, blocking_only: bool = False) -> list[str]:
     arguments: list[str] = []
-    for name in config.option.plugins:
+    named = os.environ.get("PYTEST_PLUGINS", "").split(",")
+    for name in (*filter(None, named), *config.option.plugins):
         if not blocking_only or name.startswith("no:"):
             arguments += ["-p", name]
     if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
@@ -87,20 +106,72 @@ def _plugin_arguments(config: pytest.Config, *, blocking_only: bool = False) -> 
     return arguments
 
 
-def _own_options(config: pytest.Config) -> list[str]:
-    """Options that the project's conftest files define, where they were given."""
-    anonymous = getattr(getattr(config, "_parser", None), "_anonymous", None)
-    arguments = []
-    for each in getattr(anonymous, "options", ()):
-        names, attributes = each.names(), each.attrs()
-        value = getattr(config.option, each.dest, None)
-        if not names or value is None or value == attributes.get("default"):
-            continue
-        if value is True:
-            arguments.append(names[0])
-        elif isinstance(value, (str, int, float)) and value is not False:
-            arguments.append(f"{names[0]}={value}")
-    return arguments
+def _other_options(config: pytest.Config) -> list[str]:
+    """Options of the project's conftest files and of plugins, and some of pytest's own.
+
+    Each that has another value than its default, wherever that was set.
+    """
+    parser: Any = getattr(config, "_parser", None)
+    arguments: dict[str, list[str]] = {}
+    for group in (getattr(parser, "_anonymous", None), *getattr(parser, "_groups", ())):
+        name = getattr(group, "name", None)
+        for each in () if name in _SANDBOXS_OWN else getattr(group, "options", ()):
+            if name not in _PYTESTS_OWN or each.dest in _TAKEN_OVER:
+                arguments[each.dest] = arguments.get(each.dest) or _given(config, each)
+    return [argument for given in arguments.values() for argument in given]
+
+
+_CONSTANTS = {"store_true": True, "store_false": False}
+
+
+def _given(config: pytest.Config, option: Any) -> list[str]:
+    """What gives an option the value that it has; nothing for its default.
+
+    Nor for one whose value cannot be given safely: an argument that pytest does not take
+    would keep it from starting at all.
+    """
+    attributes: dict[str, Any] = option.attrs()
+    value = getattr(config.option, option.dest, None)
+    names = sorted(option.names(), key=lambda name: not name.startswith("--"))
+    if not names or value is None or value == attributes.get("default"):
+        return []
+    action, nargs = attributes.get("action"), attributes.get("nargs")
+    constant = attributes.get("const", _CONSTANTS.get(str(action)))
+    if nargs == 0 or action in (*_CONSTANTS, "store_const") or isinstance(value, bool):
+        return names[:1] if value is constant else []
+    if isinstance(value, (list, tuple)):
+        if nargs is not None or not all(isinstance(each, (str, int, float)) for each in value):
+            return []
+        return [argument for each in value for argument in _with_value(names[0], each)]
+    is_plain = isinstance(value, (str, int, float, Path)) and action not in ("count", "help")
+    return _with_value(names[0], value) if is_plain and nargs in (None, "?") else []
+
+
+def _with_value(name: str, value: object) -> list[str]:
+    return [f"{name}={value}"] if name.startswith("--") else [f"{name}{value}"]
+
+
+def _selected(config: pytest.Config, root: Path) -> dict[str, list[str]]:
+    """Of files of which the command line names single tests, the node ids that it names.
+
+    Where such a file cannot be collected, it is asked for as a whole, and the rest of its
+    tests are none of this run's.
+    """
+    whole: list[Path] = []
+    parts: dict[str, list[str]] = {}
+    for argument in config.args:
+        name, separator, below = str(argument).partition("::")
+        path = Path(config.invocation_params.dir, name).resolve()
+        if not separator:
+            whole.append(path)
+        elif path.is_relative_to(root):
+            file = path.relative_to(root).as_posix()
+            parts.setdefault(file, []).append(f"{file}::{below}")
+    return {
+        file: nodes
+        for file, nodes in parts.items()
+        if not any((root / file).is_relative_to(each) for each in whole)
+    }
 
 
 def start_pool(config: pytest.Config, settings: Settings, workspace: Workspace) -> Pool:

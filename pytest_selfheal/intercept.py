@@ -7,10 +7,12 @@ workers' reports come through the controller, which is where this lives.
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -41,9 +43,9 @@ class Interceptor:
         """
         self._config = config
         self._settings = settings
-        self._sys_path = [path for path in sys.path if path]
+        self._sys_path = [path or str(Path.cwd()) for path in sys.path]
         self._failures: dict[str, Failure] = {}
-        self._collected: list[str] = []
+        self._collected: dict[str, None] = {}
         self._passed: dict[str, None] = {}
         self._seen: set[str] = set()
         self._seconds = 0.0
@@ -115,12 +117,27 @@ class Interceptor:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which tests were selected."""
-        self._collected = [item.nodeid for item in session.items]
+        self._collected.update((item.nodeid, None) for item in session.items)
+
+    @hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Note which tests were selected, as a worker tells it."""
+        self._collected.update((nodeid, None) for nodeid in ids)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a file that cannot be collected."""
         if report.failed:
-            self._note_failure(report.nodeid, "collect", report.longreprtext)
+            # Of the rootdir as a whole nobody asked for more than was selected.
+            named = self._arguments() if report.nodeid == "." else [report.nodeid]
+            for nodeid in named:
+                self._note_failure(nodeid, "collect", report.longreprtext)
+
+    def _arguments(self) -> list[str]:
+        """The files and folders that were selected, as node ids."""
+        root = self._config.rootpath.resolve()
+        here = self._config.invocation_params.dir
+        paths = [(here / str(each).partition("::")[0]).resolve() for each in self._config.args]
+        return [each.relative_to(root).as_posix() for each in paths if each.is_relative_to(root)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note how a test went."""
@@ -128,20 +145,23 @@ class Interceptor:
         self._seconds += report.duration
         if report.failed:
             self._passed.pop(report.nodeid, None)
-            self._note_failure(report.nodeid, report.when or "call", report.longreprtext)
-        elif (
-            report.when == "call"
-            and report.passed
-            and not hasattr(report, "wasxfail")
-            and report.nodeid not in self._failures
-        ):
-            self._passed.setdefault(report.nodeid)
+            # xdist has a word of its own for the phase in which a worker died.
+            phase = report.when if report.when in ("setup", "teardown") else "call"
+            self._note_failure(report.nodeid, phase, report.longreprtext)
+        elif report.when == "call" and not hasattr(report, "context"):  # that is a subtest's
+            if not report.passed or hasattr(report, "wasxfail"):
+                self._passed.pop(report.nodeid, None)
+            elif report.nodeid not in self._failures:
+                self._passed.setdefault(report.nodeid)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """A user who stops the tests does not want a heal; a collection error does."""
-        import pytest
+        """A user who stops the tests does not want a heal; a collection error does.
 
-        if not isinstance(excinfo.value, pytest.Session.Interrupted):
+        pytest and xdist end a session early by exceptions of their own below Python's.
+        """
+        if type(excinfo.value) is KeyboardInterrupt or not isinstance(
+            excinfo.value, KeyboardInterrupt
+        ):
             self._was_interrupted = True
 
     def _note_failure(self, nodeid: str, phase: Any, longrepr: str) -> None:
@@ -198,6 +218,10 @@ class Interceptor:
             self._preparation = None
 
     def _heal(self, exitstatus: int) -> HealReport:
+        # What the tests left is not to be finalised from here on: a finaliser that runs in
+        # the middle of one thread's `ast.parse` lets another's in, which Python 3.11 does
+        # not survive.
+        gc.freeze()
         from pytest_selfheal.preparation import Preparation
 
         self._preparation = Preparation(self._config, self._settings, self._sys_path)

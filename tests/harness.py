@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.sandboxes import require
+from tests.sandboxes import WITHOUT_PLUGINS, require
 from tests.scripted_server import ScriptedServer
 
 TIMEOUT_SECONDS = 150
@@ -250,6 +250,7 @@ class Project:
             if not name.startswith(_OF_THE_OUTSIDE)
         }
         environment |= {"TMPDIR": str(self.temporary), "PY_COLORS": "0", "COLUMNS": "110"}
+        environment["PYTEST_ADDOPTS"] = WITHOUT_PLUGINS
         if server is not None:
             environment["OPENAI_API_KEY"] = KEY
         return environment | dict(more or {})
@@ -337,6 +338,7 @@ def eventually(seconds: float, condition: Any) -> bool:
 __all__ = [
     "KEY",
     "TIMEOUT_SECONDS",
+    "WITHOUT_PLUGINS",
     "Project",
     "Run",
     "check_report",

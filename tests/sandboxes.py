@@ -26,6 +26,10 @@ from pytest_selfheal.sandbox.workspace import Workspace, base_environment
 BACKENDS = ("docker", "bubblewrap", "landlock")
 
 
+WITHOUT_PLUGINS = "-p no:asyncio -p no:rerunfailures -p no:timeout -p no:pytest_cov"
+"""Plugins that are installed for a few projects that the tests make, and in no others' way."""
+
+
 def require(backend: str) -> None:
     """Skip where a sandbox cannot be had; in CI, fail."""
     problem = {
@@ -46,7 +50,7 @@ def workspace(root: Path, *, pytest_args: tuple[str, ...] = ()) -> Workspace:
     return Workspace(
         root=root,
         cwd=root,
-        pytest_args=pytest_args,
+        pytest_args=(*WITHOUT_PLUGINS.split(), *pytest_args),
         sys_path=tuple(path for path in sys.path if path),
         environment=base_environment({}, [], "/tmp"),
     )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pytest_selfheal.records import Job, Limits, RunOutcome
+from pytest_selfheal.records import Job, Limits, RunOutcome, Watch
 from pytest_selfheal.sandbox.conclude import conclude
 from pytest_selfheal.sandbox.inside_tests import CHECKS as CHECKS_INSIDE
 from pytest_selfheal.sandbox.inside_tests import PLANTED as PLANTED_INSIDE
@@ -37,9 +37,11 @@ HONEST = [COLLECTED, START, *PASSED, *PLANTED_FAILED, *END]
 def concluded(lines: list[dict[str, Any]], *, memory: bool = False, **answer: Any) -> RunOutcome:
     given = {
         "signal": None, "exit": 0, "timed_out": False, "oom": None, "lines": lines, "honest": True,
-        "flooded": False, "output": "", "changed": [], **answer,
+        "flooded": False, "output": "", "changed": [], "alone": {}, "marked": [],
+        **answer,
     }  # fmt: skip
-    return conclude(given, Job(nodes=(TEST,)), Limits(), kill_means_memory=memory)
+    watch = tuple(Watch(key=f"m.py::{name}", path="m.py", first_line=1) for name in "fg")
+    return conclude(given, Job(nodes=(TEST,), watch=watch), Limits(), kill_means_memory=memory)
 
 
 def test_an_honest_run_is_completed_and_green() -> None:
@@ -135,6 +137,64 @@ def test_a_kill_means_memory_where_nothing_counts_it() -> None:
     lines = [COLLECTED, START]
     assert concluded(lines, signal=9).ending == "crashed"
     assert concluded(lines, signal=9, memory=True).ending == "out-of-memory"
+
+
+def of_subtest(outcome: str, name: str = "[a]", **more: Any) -> dict[str, Any]:
+    return report("call", outcome, subtest=name, **more)
+
+
+class TestSeveralReportsOfOnePhase:
+    """The worst of them is the test's, in whatever order they come."""
+
+    @pytest.mark.parametrize("main", ["passed", "failed", "skipped"])
+    @pytest.mark.parametrize("before", [True, False])
+    def test_a_failed_subtest_fails_its_test(self, main: str, before: bool) -> None:
+        calls = [of_subtest("failed", longrepr="E   why"), report("call", main)]
+        seen = [report("setup"), *(calls if before else calls[::-1]), report("teardown")]
+        (result,) = concluded([COLLECTED, *seen, *PLANTED_FAILED, *END]).results
+        assert (result.outcome, result.phase) == ("failed", "call")
+        assert "----- subtest [a] -----\nE   why" in result.longrepr
+
+    def test_a_second_try_does_not_undo_the_first(self) -> None:
+        first = [report("setup"), report("call", "failed", longrepr="E   why")]
+        (result,) = concluded([COLLECTED, *first, *PASSED, *PLANTED_FAILED, *END]).results
+        assert (result.outcome, result.longrepr) == ("failed", "E   why")
+
+    def test_subtests_alone_are_no_end_of_the_test(self) -> None:
+        seen = [report("setup"), of_subtest("skipped"), report("teardown")]
+        (result,) = concluded([COLLECTED, *seen, *PLANTED_FAILED, *END]).results
+        assert (result.outcome, result.phase) == ("unfinished", "call")
+
+    def test_a_skipped_subtest_is_no_pass(self) -> None:
+        seen = [report("setup"), of_subtest("skipped"), *PASSED[1:]]
+        (result,) = concluded([COLLECTED, *seen, *PLANTED_FAILED, *END]).results
+        assert result.outcome == "skipped"
+
+    def test_of_many_failing_subtests_the_rest_is_counted(self) -> None:
+        calls = [of_subtest("failed", longrepr="E   why"), of_subtest("failed", "[b]")]
+        seen = [report("setup"), *calls, *PASSED[1:]]
+        (result,) = concluded([COLLECTED, *seen, *PLANTED_FAILED, *END]).results
+        assert "and 1 more failing subtests" in result.longrepr
+
+
+def test_what_is_not_watched_was_not_entered() -> None:
+    """Keys come from where the candidate runs, and the board looks stubs up by them."""
+    seen = [report("setup"), report("call", "failed"), report("teardown")]
+    seen[1]["entered"] = ["m.py::f", "forged"]
+    (result,) = concluded([COLLECTED, *seen, *PLANTED_FAILED, *END]).results
+    assert result.entered == ("m.py::f",)
+    seen[1]["entered"] = ["forged"]
+    alone = {TEST: ["forged", "m.py::g"]}
+    (result,) = concluded([COLLECTED, *seen, *PLANTED_FAILED, *END], alone=alone).results
+    assert result.entered == ("m.py::g",)
+
+
+def test_what_a_test_entered_that_ended_its_process_is_read_off_from_outside() -> None:
+    lines = [COLLECTED, START, report("setup")]
+    outcome = concluded(lines, exit=3, marked=["m.py::f", "forged"])
+    assert outcome.ending == "crashed"
+    (result,) = outcome.results
+    assert (result.outcome, result.phase, result.entered) == ("unfinished", "call", ("m.py::f",))
 
 
 class TestFunctionsEnteredAtImport:

@@ -2,7 +2,8 @@
 
 `completed` means only that the session ran to its end in order; whether its tests are
 green is for each result to say. A test is `passed` only if setup, call and teardown were
-each seen to pass; whatever was asked for and not seen is `unfinished`.
+each seen to pass, with all their subtests; whatever was asked for and not seen is
+`unfinished`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pytest_selfheal.records import Ending, Job, Limits, Outcome, Phase, RunOutc
 from pytest_selfheal.sandbox.names import CHECKS, PLANTED
 
 _PHASES: tuple[Phase, ...] = ("setup", "call", "teardown")
+_WORST_FIRST: tuple[Outcome, ...] = ("failed", "skipped", "xfailed", "xpassed", "passed")
 
 
 def conclude(
@@ -29,8 +31,13 @@ def conclude(
         kill_means_memory: The sandbox ends a process over its memory limit with
             SIGKILL and keeps no count of it.
     """
-    records: list[dict[str, Any]] = answer["lines"]
-    results = _results(records, job)
+    known = frozenset(each.key for each in job.watch)
+    records = _with_known_keys(answer["lines"], known)
+    running = _running(records)
+    if running is not None:
+        # What it entered before it ended its process, or was ended, it could not tell.
+        records.append(_entered_by(running, _known(answer["marked"], known)))
+    results = _results(records, job, _known(answer["alone"], known))
     ending, why = _ending(answer, records, results, limits, kill_means_memory)
     return RunOutcome(
         ending=ending,
@@ -40,25 +47,44 @@ def conclude(
     )
 
 
-def _results(records: Sequence[dict[str, Any]], job: Job) -> list[TestResult]:
+def _with_known_keys(
+    records: Sequence[dict[str, Any]], known: frozenset[str]
+) -> list[dict[str, Any]]:
+    """The records without anything that was entered and not watched.
+
+    What is entered is told by processes in which the candidate lives as well.
+    """
+    return [
+        {**each, "entered": _known(each["entered"], known)} if "entered" in each else each
+        for each in records
+    ]
+
+
+def _entered_by(nodeid: str, keys: Sequence[str]) -> dict[str, Any]:
+    return {"kind": "report", "id": nodeid, "when": None, "outcome": None, "entered": keys}
+
+
+def _known(entered: Any, known: frozenset[str]) -> Any:
+    if isinstance(entered, dict):
+        return {nodeid: _known(list(keys), known) for nodeid, keys in entered.items()}
+    return [key for key in entered if key in known]
+
+
+def _results(
+    records: Sequence[dict[str, Any]], job: Job, alone: Mapping[str, Sequence[str]]
+) -> list[TestResult]:
     collected = [nodeid for each in _of(records, "collected") for nodeid in each["ids"]]
     reports: dict[str, list[dict[str, Any]]] = {nodeid: [] for nodeid in collected}
     for each in _of(records, "report"):
         reports.setdefault(each["id"], []).append(each)
     imported = _entered_at_import(records)
-    results = [_result(nodeid, seen, imported) for nodeid, seen in reports.items()]
+    results = [
+        _result(nodeid, seen, imported, alone.get(nodeid, ())) for nodeid, seen in reports.items()
+    ]
     broken = {each["id"]: each for each in _of(records, "collect")}
     for path, each in broken.items():
-        results.append(
-            TestResult(
-                nodeid=path,
-                outcome="failed",
-                phase="collect",
-                longrepr=each["longrepr"],
-                exception=each["exception"],
-                entered=tuple(each["entered"]),
-            )
-        )
+        results.extend(_broken(each, nodeid) for nodeid in _names_of_broken(path, job))
+    results.extend(_folders(job, results, broken))
     results.extend(
         TestResult(
             nodeid=nodeid,
@@ -67,41 +93,102 @@ def _results(records: Sequence[dict[str, Any]], job: Job) -> list[TestResult]:
             longrepr="this test was not collected",
         )
         for nodeid in job.nodes
-        if "::" in nodeid and nodeid not in reports and nodeid.partition("::")[0] not in broken
+        if "::" in nodeid
+        and nodeid not in reports
+        and not any(_is_below(nodeid.partition("::")[0], path) for path in broken)
     )
     return results
 
 
+def _broken(record: Mapping[str, Any], nodeid: str) -> TestResult:
+    return TestResult(
+        nodeid=nodeid,
+        outcome="failed",
+        phase="collect",
+        longrepr=record["longrepr"],
+        exception=record["exception"],
+        entered=tuple(record["entered"]),
+    )
+
+
+def _names_of_broken(path: str, job: Job) -> list[str]:
+    """What was asked for of a file, or a folder, that could not be collected."""
+    if any(node.partition("::")[0] == path for node in job.nodes):
+        return [path]
+    return [node for node in job.nodes if _is_below(node.partition("::")[0], path)] or [path]
+
+
+def _folders(
+    job: Job, results: Sequence[TestResult], broken: Mapping[str, Any]
+) -> Iterator[TestResult]:
+    """Folders that were asked for, since they could not be collected, and that now can."""
+    for node in job.nodes:
+        below = [each for each in results if each.nodeid != node and _is_below(each.nodeid, node)]
+        if "::" not in node and node not in broken and below:
+            keys = dict.fromkeys(key for each in below for key in each.entered)
+            yield TestResult(nodeid=node, outcome="passed", phase="collect", entered=tuple(keys))
+
+
+def _is_below(file: str, path: str) -> bool:
+    return path in (file, ".", "") or file.startswith(f"{path}/")
+
+
 def _result(
-    nodeid: str, reports: Sequence[dict[str, Any]], imported: Mapping[str, tuple[str, ...]]
+    nodeid: str,
+    reports: Sequence[dict[str, Any]],
+    imported: Mapping[str, tuple[str, ...]],
+    alone: Sequence[str],
 ) -> TestResult:
-    outcome: Outcome
     at_import = imported.get(nodeid.partition("::")[0], ())
     own = (key for each in reports for key in each["entered"])
     entered = tuple(dict.fromkeys([*at_import, *own]))
-    seen = {each["when"]: each for each in reports}
     is_check = _own_name(nodeid) == CHECKS
     for phase in _PHASES:
-        each = seen.get(phase)
-        if each is None:
-            outcome = "unfinished"
-        elif each["outcome"] == "passed":
+        seen = [each for each in reports if each["when"] == phase]
+        outcome = _outcome(seen)
+        if outcome == "passed":
             continue
-        else:
-            outcome = each["outcome"]
         if outcome in ("failed", "unfinished") and not entered:
-            entered = imported.get("", ())  # a module that another file imported first
+            # What others cached, or a module that another file imported first.
+            entered = tuple(alone) or imported.get("", ())
+        told = [each for each in seen if each["outcome"] == outcome]
         return TestResult(
             nodeid=nodeid,
             outcome=outcome,
             phase=phase,
-            longrepr=each.get("longrepr", "") if each else "",
-            exception=each.get("exception", "") if each else "",
+            longrepr=_longrepr(told),
+            exception=next((name for each in told if (name := each.get("exception"))), ""),
             entered=entered,
-            opened=tuple(path for seen in reports for path in seen.get("opened", ())),
+            opened=tuple(path for each in reports for path in each.get("opened", ())),
             is_check=is_check,
         )
     return TestResult(nodeid=nodeid, outcome="passed", entered=entered, is_check=is_check)
+
+
+def _outcome(reports: Sequence[dict[str, Any]]) -> Outcome:
+    """A phase's outcome: the worst of its reports, be they of subtests or of a second try.
+
+    A phase of which nothing but subtests was seen has not ended.
+    """
+    if all("subtest" in each for each in reports):
+        return "unfinished"
+    found: set[Outcome] = {each["outcome"] for each in reports}
+    return next((each for each in _WORST_FIRST if each in found), "unfinished")
+
+
+def _longrepr(reports: Sequence[dict[str, Any]]) -> str:
+    """What the reports say, subtests under their names, each text once."""
+    texts: dict[str, None] = {}
+    for each in reports:
+        text = each.get("longrepr", "")
+        if text and "subtest" in each:
+            text = f"----- subtest {each['subtest']} -----\n{text}"
+        if text:
+            texts.setdefault(text)
+    more = sum("subtest" in each and not each.get("longrepr") for each in reports)
+    if more:
+        texts.setdefault(f"----- and {more} more failing subtests -----")
+    return "\n\n".join(texts)
 
 
 def _entered_at_import(records: Sequence[dict[str, Any]]) -> dict[str, tuple[str, ...]]:

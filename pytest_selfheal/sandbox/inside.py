@@ -31,9 +31,11 @@ import types
 import warnings
 from typing import Any
 
-MAX_RESULT_BYTES = 32 * 2**20
-TAIL_BYTES = 16 * 2**10
+MAX_ALONE = 8
+"""How many tests are run again alone, to see what they lean on."""
 PR_SET_PDEATHSIG = 1
+Modules = dict[str, types.ModuleType]
+"""Those made of the texts that were sent with this one, by short name."""
 
 
 class Channel:
@@ -84,14 +86,14 @@ def serve() -> None:
     try:
         if setup["has_files"]:
             unpack(channel.receive(), setup["root"])
-        tests = warm_up(setup)
+        modules = warm_up(setup)
     except Exception as error:  # noqa: BLE001 - whatever it is, the host must be told
         channel.send({"error": f"{type(error).__name__}: {error}"})
         return
     os.dup2(null, 2)
     channel.send({"ready": True})
     job = json.loads(channel.receive())
-    channel.send(run(channel, setup, job, tests))
+    channel.send(run(channel, setup, job, modules))
 
 
 def unpack(data: bytes, root: str) -> None:
@@ -103,33 +105,47 @@ def unpack(data: bytes, root: str) -> None:
             archive.extractall(root)  # noqa: S202
 
 
-def warm_up(setup: dict[str, Any]) -> types.ModuleType:
-    """Import what every job needs, so that a job pays for a fork alone."""
+def warm_up(setup: dict[str, Any]) -> Modules:
+    """Import what every job needs, so that a job pays for a fork alone.
+
+    Returns the modules made of the texts that the host sent.
+    """
     for name in set(os.environ) - set(setup["variables"]):
         del os.environ[name]  # what launchers and their programs add of their own
     if setup["sys_path"] is not None:
         sys.path[:] = setup["sys_path"]
+    # Where Python looked before the files were there, it would find nothing for good.
+    importlib.invalidate_caches()
     sys.argv[:] = ["pytest"]
     gc.disable()  # all that is loaded now stays
-    tests = types.ModuleType("selfheal_inside_tests")
-    sys.modules[tests.__name__] = tests
-    exec(compile(setup["tests_source"], "<selfheal>", "exec"), tests.__dict__)  # noqa: S102
+    modules = {
+        name: module_of_ours(f"selfheal_inside_{name}", source)
+        for name, source in setup["sources"].items()
+    }
     pytest = importlib.import_module("pytest")
     if setup["own_package"] and importlib.util.find_spec("pytest_selfheal") is None:
         provide_own_package(setup["own_package"])
         setup["args"] += ["-p", "pytest_selfheal.plugin"]
     remember_metadata()
     # First the session: what pytest rewrites for its asserts must be imported by it.
-    run_empty_session(pytest, setup["plugin_args"])
+    run_empty_session(pytest, setup["plugin_args"], modules["session"].Calm())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in setup["warm"]:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
-    remember_source_files(tests.__name__)
+    remember_source_files(modules["tests"].__name__)
     gc.freeze()
     gc.enable()
-    return tests
+    return modules
+
+
+def module_of_ours(name: str, source: str) -> types.ModuleType:
+    """Make a module of a text that the host sent."""
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    exec(compile(source, "<selfheal>", "exec"), module.__dict__)  # noqa: S102 - the host's own text
+    return module
 
 
 def remember_metadata() -> None:
@@ -167,7 +183,7 @@ def provide_own_package(sources: dict[str, str]) -> None:
     sys.path.append(folder)
 
 
-def run_empty_session(pytest: Any, plugin_args: list[str]) -> None:
+def run_empty_session(pytest: Any, plugin_args: list[str], calm: object) -> None:
     """Load what pytest and its plugins load only in a session; nothing of it is shown."""
     with (
         tempfile.TemporaryDirectory() as empty,
@@ -178,11 +194,11 @@ def run_empty_session(pytest: Any, plugin_args: list[str]) -> None:
     ):
         arguments = ["-c", os.devnull, "--rootdir", empty, "--confcutdir", empty]
         arguments += ["-p", "no:cacheprovider", "--no-header", "--no-summary"]
-        pytest.main([*plugin_args, *arguments, empty])
+        pytest.main([*plugin_args, *arguments, empty], plugins=[calm])
 
 
 def run(
-    channel: Channel, setup: dict[str, Any], job: dict[str, Any], tests: types.ModuleType
+    channel: Channel, setup: dict[str, Any], job: dict[str, Any], modules: Modules
 ) -> dict[str, Any]:
     """Run one job in a forked process; say what was seen of it, from inside and outside."""
     root = setup["root"]
@@ -191,7 +207,65 @@ def run(
     guarded = [os.path.join(root, path) for path in job["guarded"]]
     before = [digest(path) for path in guarded]
     kills_before = oom_kills()
+    deadline = time.monotonic() + job["timeout_seconds"]
+    watched = run_tests(channel, setup, job, deadline, modules)
+    kills_after = oom_kills()
+    alone: dict[str, list[str]] = {}
+    if job["watch"] and watched.exit == 0:
+        with contextlib.suppress(OSError):  # the first run may have left no room for another
+            run_alone(channel, setup, job, deadline, modules, watched.lines, alone)
+    return {
+        "signal": watched.signal,
+        "exit": watched.exit,
+        "timed_out": watched.timed_out,
+        "oom": None if kills_after is None else kills_after > (kills_before or 0),
+        "lines": watched.lines,
+        "honest": watched.honest,
+        "alone": alone,
+        "marked": watched.marked,
+        "flooded": watched.flooded,
+        "output": watched.output,
+        "changed": [
+            path
+            for path, full, old in zip(job["guarded"], guarded, before, strict=True)
+            if digest(full) != old
+        ],
+    }
+
+
+def run_alone(
+    channel: Channel,
+    setup: dict[str, Any],
+    job: dict[str, Any],
+    deadline: float,
+    modules: Modules,
+    lines: list[dict[str, Any]],
+    alone: dict[str, list[str]],
+) -> None:
+    """Run some tests that failed and entered nothing once more, each alone.
+
+    What its neighbours set up or cached, each now has to do itself; `alone` is told what
+    it entered.
+    """
+    for node in modules["reports"].lost(lines)[:MAX_ALONE]:
+        single = {**job, "nodes": [node], "checks": {}, "shuffle_seed": None}
+        again = run_tests(channel, setup, single, deadline, modules)
+        if again.timed_out:
+            return
+        alone[node] = modules["reports"].entered_alone(again.lines)
+
+
+def run_tests(
+    channel: Channel,
+    setup: dict[str, Any],
+    job: dict[str, Any],
+    deadline: float,
+    modules: Modules,
+) -> Any:
+    """Fork a process that runs a job's tests; returns its `inside_watch.Watched`, ended."""
     nonce = secrets.token_hex(16)
+    marks_fd, marks_file = tempfile.mkstemp(prefix="selfheal-")
+    os.write(marks_fd, bytes(len(job["watch"]) or 1))
     result_read, result_write = os.pipe()
     output_read, output_write = os.pipe()
     pid = os.fork()
@@ -202,7 +276,7 @@ def run(
             os.close(output_read)
             confine(setup["limits"], output_write)
             os.chdir(setup["cwd"])
-            tests.run(setup, job, result_write, nonce)
+            modules["tests"].run(setup, job, result_write, nonce, marks_file, modules)
         except BaseException as error:  # noqa: BLE001 - this process must never return
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
             sys.stderr.flush()
@@ -210,25 +284,12 @@ def run(
         os._exit(0)
     os.close(result_write)
     os.close(output_write)
-    watched = Watched(pid, {result_read: MAX_RESULT_BYTES, output_read: TAIL_BYTES})
-    timed_out = watched.wait(channel, job["timeout_seconds"])
-    kills_after = oom_kills()
-    lines, honest = checked_lines(bytes(watched.data[result_read]), nonce)
-    return {
-        "signal": watched.signal,
-        "exit": watched.exit,
-        "timed_out": timed_out,
-        "oom": None if kills_after is None else kills_after > (kills_before or 0),
-        "lines": lines,
-        "honest": honest,
-        "flooded": watched.flooded,
-        "output": watched.data[output_read].decode("utf-8", "replace"),
-        "changed": [
-            path
-            for path, full, old in zip(job["guarded"], guarded, before, strict=True)
-            if digest(full) != old
-        ],
-    }
+    watched = modules["watch"].Watched(pid, result_read, output_read, nonce)
+    watched.wait(channel, deadline)
+    marks = os.pread(marks_fd, len(job["watch"]), 0)
+    os.close(marks_fd)
+    watched.marked = [w["key"] for w, mark in zip(job["watch"], marks, strict=False) if mark]
+    return watched
 
 
 def write_overlay(root: str, path: str, data: bytes) -> None:
@@ -276,100 +337,6 @@ def confine(limits: dict[str, Any], output_fd: int) -> None:
     # When memory runs out the kernel is to take this process, never the supervisor.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
-
-
-class Watched:
-    """A forked process, with its pipes drained up to a bound and its end awaited."""
-
-    def __init__(self, pid: int, bounds: dict[int, int]) -> None:
-        self.pid = pid
-        self.data = {fd: bytearray() for fd in bounds}
-        self.bounds = bounds
-        self.flooded = False
-        self.exit: int | None = None
-        self.signal: int | None = None
-        self._open = set(bounds)
-        for fd in bounds:
-            os.set_blocking(fd, False)
-
-    def wait(self, channel: Channel, timeout_seconds: float) -> bool:
-        """Wait for the end of the process; True if it had to be killed for its time."""
-        deadline = time.monotonic() + timeout_seconds
-        pause = 0.001
-        while not self._reap():
-            if channel.host_has_gone():
-                self._kill()
-                os._exit(0)
-            if time.monotonic() > deadline or self.flooded:
-                self._kill()
-                os.waitpid(self.pid, 0)
-                self._drain(0)
-                return not self.flooded
-            self._drain(pause)
-            pause = min(pause * 2, 0.02)
-        self._drain(0)
-        self._kill()
-        return False
-
-    def _reap(self) -> bool:
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
-        if pid == 0:
-            return False
-        if os.WIFSIGNALED(status):
-            self.signal = os.WTERMSIG(status)
-        else:
-            self.exit = os.WEXITSTATUS(status)
-        return True
-
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-
-    def _drain(self, timeout: float) -> None:
-        if not self._open:
-            time.sleep(timeout)
-            return
-        readable, _, _ = select.select(list(self._open), [], [], timeout)
-        while readable:
-            for fd in readable:
-                self._read(fd)
-            readable, _, _ = select.select(list(self._open), [], [], 0)
-            if self.flooded:
-                return
-
-    def _read(self, fd: int) -> None:
-        try:
-            part = os.read(fd, 2**16)
-        except BlockingIOError:
-            return
-        if not part:
-            self._open.discard(fd)
-            return
-        data = self.data[fd]
-        data += part
-        if len(data) > self.bounds[fd]:
-            if self.bounds[fd] == MAX_RESULT_BYTES:
-                self.flooded = True
-            else:  # of what it printed, the end is what explains
-                del data[: len(data) - self.bounds[fd]]
-
-
-def checked_lines(data: bytes, nonce: str) -> tuple[list[Any], bool]:
-    """The records of the forked process; False if anything else was in the pipe."""
-    records: list[Any] = []
-    lines = data.split(b"\n")
-    if lines and lines[-1]:
-        lines = lines[:-1]  # cut off by the process's end, which is told of by its status
-    for number, line in enumerate(line for line in lines if line):
-        given, _, rest = line.partition(b" ")
-        counted, _, text = rest.partition(b" ")
-        try:
-            if given.decode() != nonce or int(counted) != number:
-                return records, False
-            records.append(json.loads(text))
-        except ValueError:
-            return records, False
-    return records, True
 
 
 def oom_kills() -> int | None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
-import importlib.machinery
 import importlib.util
 import json
 import linecache
+import mmap
 import os
 import random
 import sys
+import types
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -28,29 +29,51 @@ PLANTED = "selfheal_planted"
 CHECKS = "selfheal_checks"
 LONGREPR_CHARACTERS = 48 * 2**10
 MAX_OPENED = 40
+MAX_SUBTESTS = 8
+"""How many failing subtests of a test are told in full."""
 Emit = Callable[[dict[str, Any]], None]
+_getpid = os.getpid  # a test may put another in its place
 
 
-def run(setup: dict[str, Any], job: dict[str, Any], result_fd: int, nonce: str) -> None:
-    """Run a job's tests in this process and write one record a line to `result_fd`."""
+def run(
+    setup: dict[str, Any],
+    job: dict[str, Any],
+    result_fd: int,
+    nonce: str,
+    marks_file: str,
+    modules: dict[str, types.ModuleType],
+) -> None:
+    """Run a job's tests in this process and write one record a line to `result_fd`.
+
+    Args:
+        setup: What the host said when it started the sandbox.
+        job: What to run.
+        result_fd: The pipe to the supervisor.
+        nonce: What each record begins with.
+        marks_file: A file with a byte for each watched function.
+        modules: Those made of the texts that were sent with this one.
+    """
     number = 0
-    owner = os.getpid()
+    owner = _getpid()
 
     def emit(record: dict[str, Any]) -> None:
         nonlocal number
-        if os.getpid() != owner:
+        if _getpid() != owner:
             os._exit(1)  # a child that a test forked fell out of the test: it has no say
         data = f"{nonce} {number} {json.dumps(record)}\n".encode()
         number += 1
         while data:
             data = data[os.write(result_fd, data) :]
 
-    recorder = Recorder(setup, job, emit)
+    with open(marks_file, "r+b") as file:
+        marks = mmap.mmap(file.fileno(), 0)
+    tracer = modules["trace"].Tracer(setup["root"], setup["cwd"], job["watch"], marks, modules)
+    recorder = Recorder(setup, job, emit, tracer, modules)
     sys.addaudithook(recorder.audit)
     # That plugins are imported already is the warm-up's doing, and no news to the project.
     AssertionRewritingHook._warn_already_imported = lambda *_: None  # type: ignore[method-assign]
-    Tracer(setup["root"], job["watch"], recorder.entered).install()
-    status = pytest.main(arguments(setup, job), plugins=[recorder])
+    tracer.install(setup["sources"]["child"], marks_file)
+    status = pytest.main(arguments(setup, job), plugins=[modules["session"].Calm(), recorder])
     emit({"kind": "end", "status": int(status)})
 
 
@@ -79,22 +102,36 @@ def arguments(setup: dict[str, Any], job: dict[str, Any]) -> list[str]:
 class Recorder:
     """The pytest plugin that selects the asked-for tests and tells what became of each."""
 
-    def __init__(self, setup: dict[str, Any], job: dict[str, Any], emit: Emit) -> None:
+    def __init__(
+        self,
+        setup: dict[str, Any],
+        job: dict[str, Any],
+        emit: Emit,
+        tracer: Any,
+        modules: dict[str, types.ModuleType],
+    ) -> None:
         self._root = setup["root"]
         self._limit = setup["limits"]["output_bytes"]
         self._nodes = set(job["nodes"])
         self._files = {node for node in job["nodes"] if "::" not in node}
+        self._folders = tuple(
+            "" if node == "." else f"{node}/"
+            for node in self._files
+            if os.path.isdir(os.path.join(self._root, node))
+        )
+        self._selected: dict[str, list[str]] = setup["selected"]
         self._checks: dict[str, str] = job["checks"]
         self._seed: int | None = job["shuffle_seed"]
         self._emit = emit
-        self._entered: dict[str, None] = {}
+        self._reports = modules["reports"]
+        self._session = modules["session"]
+        self._tracer = tracer
+        self._trace = tracer.trace
         self._opened: dict[str, None] = {}
         self._entered_at_collection: dict[str, dict[str, None]] = {}
         self._causes: list[tuple[BaseException, dict[str, None]]] = []
-
-    def entered(self, key: str) -> None:
-        """A watched function was entered."""
-        self._entered.setdefault(key)
+        self._by_fixture: dict[int, tuple[Any, dict[str, None]]] = {}
+        self._subtests = 0
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Note the project's data files that are opened; told by the interpreter."""
@@ -122,110 +159,171 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
-        outer, self._entered = self._entered, {}
-        try:
+        with self._trace.apart() as entered:
             report = yield
-        finally:
-            entered, self._entered = self._entered, outer
-            for key in entered:
-                self._entered.setdefault(key)
-        if entered:
-            self._entered_at_collection.setdefault(report.nodeid, {}).update(entered)
         if report.failed:
             drop_orphans(self._root)
             text = str(report.longrepr)
+            entered.update(dict.fromkeys(self._tracer.named_in(text)))
             self._emit(
                 {
                     "kind": "collect",
                     "id": report.nodeid.partition("::")[0],
-                    "longrepr": shortened(text, LONGREPR_CHARACTERS),
-                    "exception": last_exception_name(text),
+                    "longrepr": self._reports.shortened(text, LONGREPR_CHARACTERS),
+                    "exception": self._reports.last_exception_name(text),
                     "entered": list(entered),
                 }
             )
+        if entered:
+            self._entered_at_collection.setdefault(report.nodeid, {}).update(entered)
         return report
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
-    ) -> None:
+    ) -> Generator[None, Any, Any]:
+        collected = list(items)
+        result = yield
+        # A plugin that deals a selection out over several runs goes by what is selected here.
+        kept = {item.nodeid for item in items}
+        named = (item for item in collected if item.nodeid in self._nodes)
+        items += [item for item in named if item.nodeid not in kept]
+        self._choose(config, items)
+        return result
+
+    def _choose(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         chosen = [item for item in items if self._is_asked_for(item.nodeid)]
         others = [item for item in items if not self._is_asked_for(item.nodeid)]
         if others:
             config.hook.pytest_deselected(items=others)
         if self._seed is not None:
-            shuffle_by_module(chosen, random.Random(self._seed))  # noqa: S311 - an order, no secret
+            self._session.shuffle_by_module(chosen, random.Random(self._seed))  # noqa: S311 - an order, no secret
         self._emit({"kind": "collected", "ids": [item.nodeid for item in chosen]})
         self._emit({"kind": "imported", "entered": self._entered_at_collection})
+        for item in chosen:
+            self._session.stretch_deadline(item)
         items[:] = [*chosen, *self._own_items(chosen)]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        self._entered = {}
+        self._trace.begin()
         self._opened = {}
+        self._subtests = 0
         self._emit({"kind": "start", "id": item.nodeid})
         return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
+        """What a fixture enters belongs to every test that uses its value."""
+        with self._trace.apart() as entered:
+            value = yield
+        self._by_fixture[id(fixturedef)] = fixturedef, entered
+        return value
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[Any]
     ) -> Generator[None, Any, Any]:
         report = yield
+        self._trace.take_marks()
+        if call.excinfo is not None:
+            self._tracer.note_unawaited(call.excinfo.value)
+        for fixturedef in fixtures_of(item):
+            known, entered = self._by_fixture.get(id(fixturedef), (None, {}))
+            if known is fixturedef:
+                self._trace.add(entered)
+        if call.when == "call" and isinstance(item, pytest.Function):
+            self._trace.add(self._trace.leaned_on_in(item.function))
         if call.excinfo is not None:
             report.selfheal_exception = call.excinfo.typename
             self._inherit(call.excinfo.value)
+            if isinstance(call.excinfo.value, (pytest.skip.Exception, pytest.xfail.Exception)):
+                own = self._reports.is_raised_in(str(item.path), call.excinfo.value)
+                report.selfheal_own_skip = own
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._trace.take_marks()  # a plugin may have run the test in a fork of its own
         outcome: str = report.outcome
         if hasattr(report, "wasxfail"):
             outcome = "xpassed" if report.passed else "xfailed"
+        elif outcome not in ("passed", "skipped"):
+            outcome = "failed"  # a plugin's own word for a failure that it wants to try again
+        subtest = self._reports.subtest_of(report)
+        if subtest is not None:
+            if outcome == "passed" or getattr(report, "selfheal_own_skip", False):
+                return  # what ends the phase is the report on the test itself
+            self._subtests += 1
+        text = report.longreprtext if outcome == "failed" else ""
+        printed = self._reports.printed_by(report) if text else ""
+        if text:
+            self._trace.add(self._tracer.named_in(text + printed))
         record = {
             "kind": "report",
             "id": report.nodeid,
             "when": report.when,
             "outcome": outcome,
-            "entered": list(self._entered),
+            "entered": list(self._trace.current),
         }
+        if subtest is not None:
+            record["subtest"] = subtest
         if outcome == "failed":
             record["opened"] = list(self._opened)
-            text = report.longreprtext
-            printed = "".join(
-                f"\n----- {title} -----\n{content.rstrip()}"
-                for title, content in report.sections
-                if content.strip()
-            )
-            record["longrepr"] = shortened(text, LONGREPR_CHARACTERS) + shortened(
-                printed, min(self._limit, LONGREPR_CHARACTERS)
-            )
+            if subtest is None or self._subtests <= MAX_SUBTESTS:
+                shortened = self._reports.shortened
+                record["longrepr"] = shortened(text, LONGREPR_CHARACTERS) + shortened(
+                    printed, min(self._limit, LONGREPR_CHARACTERS)
+                )
             record["exception"] = getattr(report, "selfheal_exception", "")
         self._emit(record)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self._emit({"kind": "imported", "entered": self._leaned_on(session.items)})
         self._emit({"kind": "session", "status": int(exitstatus)})
 
+    def _leaned_on(self, items: list[pytest.Item]) -> dict[str, list[str]]:
+        """What each test file needs of functions entered while some module was imported.
+
+        A module runs once, whichever test imports it first.
+        """
+        found: dict[str, list[str]] = {}
+        for item in items if self._trace.at_import else ():
+            file = item.nodeid.partition("::")[0]
+            if file not in found:
+                found[file] = self._trace.leaned_on([str(item.path), *self._conftests(item.path)])
+        return found
+
+    def _conftests(self, path: Any) -> Iterator[str]:
+        for folder in path.parents:
+            if str(folder).startswith(self._root) and (folder / "conftest.py").exists():
+                yield str(folder / "conftest.py")
+
     def _is_asked_for(self, nodeid: str) -> bool:
-        return nodeid in self._nodes or nodeid.partition("::")[0] in self._files
+        file = nodeid.partition("::")[0]
+        if nodeid in self._nodes:
+            return True
+        is_in = file in self._files or file.startswith(self._folders)
+        return is_in and is_below(nodeid, self._selected.get(file))
 
     def _inherit(self, error: BaseException) -> None:
         """A fixture that failed once raises the same exception for every later test."""
         for known, entered in self._causes:
             if known is error:
-                for key in entered:
-                    self._entered.setdefault(key)
+                self._trace.add(entered)
                 return
-        if self._entered:
-            self._causes.append((error, dict(self._entered)))
+        if self._trace.current:
+            self._causes.append((error, dict(self._trace.current)))
 
     def _own_items(self, chosen: list[pytest.Item]) -> Iterator[pytest.Item]:
         """The model's checks, and a test that must fail, as neighbours of a chosen test."""
         parent = next((found for item in chosen if (found := item.getparent(pytest.Module))), None)
-        if parent is None or not isinstance(parent.obj, type(sys)):
+        if parent is None:
             return
         if self._checks:
             yield pytest.Function.from_parent(parent, name=CHECKS, callobj=self._run_checks)
-        yield pytest.Function.from_parent(parent, name=PLANTED, callobj=planted)
+        planted_test = pytest.Function.from_parent(parent, name=PLANTED, callobj=planted)
+        yield self._session.like(chosen, planted_test)
 
     def _run_checks(self) -> None:
         __tracebackhide__ = True
@@ -234,6 +332,19 @@ class Recorder:
             module = module_of(full)
             if module is not None:
                 run_checks(text, vars(module))
+
+
+def is_below(nodeid: str, selected: list[str] | None) -> bool:
+    """Whether a test lies below one of some node ids; None stands for no choice."""
+    if selected is None:
+        return True
+    return any(nodeid == each or nodeid.startswith((f"{each}::", f"{each}[")) for each in selected)
+
+
+def fixtures_of(item: pytest.Item) -> list[Any]:
+    """The definitions of the fixtures that a test uses, as far as they are set up."""
+    request = getattr(item, "_request", None)
+    return list(getattr(request, "_fixture_defs", {}).values())
 
 
 def planted() -> None:
@@ -269,124 +380,18 @@ def drop_orphans(root: str) -> None:
 
 
 def module_of(path: str) -> Any:
-    """The imported module that was read from a file, None if there is none."""
+    """The module that was read from a file, imported if no test did; None if that fails."""
+    real = os.path.realpath(path)
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if isinstance(file, str) and os.path.realpath(file) == os.path.realpath(path):
+        if isinstance(file, str) and os.path.realpath(file) == real:
             return module
+    for folder in sys.path:
+        start = os.path.join(os.path.realpath(folder), "")
+        if real.startswith(start) and real.endswith(".py"):
+            name = real[len(start) : -len(".py")].removesuffix("/__init__").replace(os.sep, ".")
+            with contextlib.suppress(Exception):
+                module = importlib.import_module(name)
+                if os.path.realpath(module.__file__ or "") == real:
+                    return module
     return None
-
-
-def shuffle_by_module(items: list[pytest.Item], order: random.Random) -> None:
-    """Another order that keeps each file's tests together, so that fixtures stay cheap."""
-    files: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
-    groups = list(files.values())
-    order.shuffle(groups)
-    items[:] = [item for group in groups for item in order.sample(group, len(group))]
-
-
-def shortened(text: str, limit: int) -> str:
-    """Head and tail of a text that is too long, with the cut announced."""
-    if len(text) <= limit:
-        return text
-    half = limit // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
-
-
-def last_exception_name(text: str) -> str:
-    """The name of the exception that a collection error's text ends with."""
-    for line in reversed(text.splitlines()):
-        if line.startswith("E   "):
-            name = line[4:].strip().partition(":")[0]
-            return name.rpartition(".")[2] if name.isprintable() and " " not in name else ""
-    return ""
-
-
-class Tracer:
-    """Notes when a watched function is entered, at no cost to any other.
-
-    A call is compiled into the watched functions as their first statement. An `@heal`
-    stub is not touched (its body must stay a stub's): its wrapper tells through
-    `pytest_selfheal.marker.entered`.
-    """
-
-    NAME = "__selfheal_entered__"
-
-    def __init__(
-        self, root: str, watch: list[dict[str, Any]], entered: Callable[[str], None]
-    ) -> None:
-        self._root = os.path.realpath(root) + os.sep
-        self._keys = {
-            (os.path.realpath(os.path.join(root, each["path"])), each["first_line"]): each["key"]
-            for each in watch
-        }
-        self._compiled_in = {
-            (os.path.realpath(os.path.join(root, each["path"])), each["first_line"])
-            for each in watch
-            if each["compiled_in"]
-        }
-        self._files = {path for path, _ in self._compiled_in}
-        self._entered = entered
-
-    def install(self) -> None:
-        """Hook into the imports of this process."""
-        import builtins
-
-        from _pytest.assertion import rewrite
-
-        setattr(builtins, self.NAME, self._entered)
-        with contextlib.suppress(ImportError):
-            marker = importlib.import_module("pytest_selfheal.marker")
-            marker.entered = self._stub_called  # type: ignore[attr-defined]
-        loader = importlib.machinery.SourceFileLoader
-        cached_code = loader.get_code
-
-        def get_code(this: Any, fullname: str) -> Any:
-            path = this.get_filename(fullname)
-            if not os.path.realpath(path).startswith(self._root) or "site-packages" in path:
-                return cached_code(this, fullname)
-            # From source: cached bytecode is neither traced nor to be trusted.
-            return this.source_to_code(self._instrumented(this.get_data(path), path), path)
-
-        loader.get_code = get_code  # type: ignore[method-assign, assignment]
-        plain_rewrite = rewrite.rewrite_asserts
-
-        def rewrite_asserts(mod: ast.Module, source: bytes, *rest: Any, **more: Any) -> None:
-            path = rest[0] if rest else more.get("module_path")
-            if path is not None and os.path.realpath(path) in self._files:
-                self._instrument(mod, os.path.realpath(path))
-            plain_rewrite(mod, source, *rest, **more)
-
-        rewrite.rewrite_asserts = rewrite_asserts
-        rewrite._read_pyc = lambda *_: None
-
-    def _instrumented(self, data: bytes, path: str) -> Any:
-        real = os.path.realpath(path)
-        if real not in self._files:
-            return data
-        tree = ast.parse(data, path)
-        self._instrument(tree, real)
-        return tree
-
-    def _instrument(self, tree: ast.Module, path: str) -> None:
-        for node in ast.walk(tree):
-            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                continue
-            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-            if (path, first) in self._compiled_in:
-                self._insert_call(node, self._keys[path, first])
-
-    def _insert_call(self, node: ast.FunctionDef | ast.AsyncFunctionDef, key: str) -> None:
-        has_docstring = ast.get_docstring(node, clean=False) is not None
-        call = ast.parse(f"{self.NAME}({key!r})").body[0]
-        place = node.body[0]
-        for part in ast.walk(call):
-            ast.copy_location(part, place)
-        node.body.insert(int(has_docstring), call)
-
-    def _stub_called(self, code: Any) -> None:
-        place = os.path.realpath(code.co_filename), code.co_firstlineno
-        if place in self._keys:
-            self._entered(self._keys[place])

@@ -38,6 +38,9 @@ text = read(int.from_bytes(read(4), "big"))
 exec(compile(text, "<selfheal>", "exec"), {"__name__": "selfheal_inside"})
 """
 
+_INSIDE = ("watch", "reports", "session", "imports", "children", "child", "trace", "tests")
+"""What is sent beside the supervisor's own text."""
+
 _IMAGE_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LC_CTYPE")
 """What an image's own Python may need, and what Python sets by itself."""
 
@@ -92,7 +95,8 @@ class ParkedSandbox:
             "warm": list(workspace.warm),
             "variables": [*workspace.environment, *_IMAGE_VARIABLES],
             "limits": dataclasses.asdict(limits) | {"data_bytes": data_limit_bytes},
-            "tests_source": _source("inside_tests.py"),
+            "selected": {path: list(each) for path, each in workspace.selected.items()},
+            "sources": {name: _source(f"inside_{name}.py") for name in _INSIDE},
             "own_package": {} if has_hosts_python else _own_package(),
             "has_files": files is not None,
         }

@@ -58,8 +58,12 @@ class Workspace:
     """Every variable of the sandbox."""
     switched_off: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What keeps a plugin of the run out of the way, by the module that it lives in."""
+    beside: tuple[str, ...] = ()
+    """What is importable without lying on the path: packages that are installed in place."""
     has_cache: bool = True
     """pytest's own cache plugin is in use, so that its folder must be moved."""
+    selected: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of files that were not selected as a whole, the node ids that were."""
     warm: tuple[str, ...] = ()
     """Modules outside the project, imported while a sandbox is parked."""
 
@@ -71,6 +75,7 @@ class Workspace:
         importable things in it are among them: never its history or its secrets.
         """
         wanted = [*SYSTEM_FOLDERS, *SYSTEM_FILES, sys.base_prefix, sys.prefix, *self.sys_path]
+        wanted += self.beside
         return tuple(_outermost(self._outside(wanted), self.root))
 
     def shared_folders(self) -> dict[str, list[Path]]:
@@ -146,6 +151,22 @@ def base_environment(
     wanted = ["PYTHONPATH", "TZ", *names]
     environment.update({name: source[name] for name in wanted if name in source})
     return environment
+
+
+def installed_in_place(modules: Mapping[str, ModuleType]) -> tuple[str, ...]:
+    """Where packages lie that finders of setuptools' editable installs lead to."""
+    found: dict[str, None] = {}
+    for name, module in list(modules.items()):
+        if name.startswith("__editable__"):
+            mapping = getattr(module, "MAPPING", None)
+            spaces = getattr(module, "NAMESPACES", None)
+            places = [*mapping.values()] if isinstance(mapping, dict) else []
+            for each in spaces.values() if isinstance(spaces, dict) else ():
+                places += each if isinstance(each, list) else [each]
+            for place in places:
+                if isinstance(place, str):  # a package's folder, or a module without its suffix
+                    found.update({place: None, f"{place}.py": None})
+    return tuple(found)
 
 
 def third_party_modules(modules: Mapping[str, ModuleType], root: Path) -> tuple[str, ...]:

@@ -1,0 +1,77 @@
+"""What keeps a session of pytest to its task: every test once, to its end, at a slower pace.
+
+Sent as text like `inside_tests`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import random
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from _pytest.config import ConftestImportFailure
+
+SLOWER = 5
+"""How much longer a test may take here than on the machine that its deadline was made for."""
+
+
+class Calm:
+    """Takes out of a session what would run tests again, open sockets, or end it early."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_load_initial_conftests(self) -> Generator[None, Any, Any]:
+        """A conftest.py that cannot be imported fails its own folder's tests alone."""
+        try:
+            return (yield)
+        except ConftestImportFailure:
+            return None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> None:
+        """Once options are read: the project's may go on being given."""
+        # What fails must fail here. It also opens a socket where xdist is installed.
+        if config.pluginmanager.hasplugin("rerunfailures"):
+            config.pluginmanager.unregister(name="rerunfailures")
+            config.addinivalue_line("markers", "flaky: runs a test again that failed")
+        for name in ("stepwise", "stepwise_skip", "lf", "failedfirst", "newfirst", "usepdb",
+                     "trace", "setuponly", "setupplan", "setupshow"):  # fmt: skip
+            if getattr(config.option, name, False):
+                setattr(config.option, name, False)
+
+
+def like(chosen: list[pytest.Item], own: pytest.Item) -> pytest.Item:
+    """Mark the planted test as its neighbour is: fixtures and hooks may go by the marks."""
+    for mark in next(item for item in chosen if item.getparent(pytest.Module)).iter_markers():
+        if mark.name not in ("parametrize", "usefixtures", "xfail", "skip", "skipif"):
+            own.add_marker(getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs))
+    return own
+
+
+def stretch_deadline(item: pytest.Item) -> None:
+    """Give a Hypothesis test more time for each example: not all the machine is its own."""
+    function: Any = getattr(item, "function", None)
+    for _ in range(20):  # what wraps it has a copy of its settings
+        settings = getattr(function, "_hypothesis_internal_use_settings", None)
+        if settings is None:
+            return
+        with contextlib.suppress(Exception):  # other versions have other settings
+            check = importlib.import_module("hypothesis").HealthCheck.too_slow
+            function._hypothesis_internal_use_settings = type(settings)(
+                parent=settings,
+                deadline=settings.deadline and settings.deadline * SLOWER,
+                suppress_health_check={*settings.suppress_health_check, check},
+            )
+        function = getattr(function, "__wrapped__", None)
+
+
+def shuffle_by_module(items: list[pytest.Item], order: random.Random) -> None:
+    """Another order that keeps each file's tests together, so that fixtures stay cheap."""
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    groups = list(files.values())
+    order.shuffle(groups)
+    items[:] = [item for group in groups for item in order.sample(group, len(group))]

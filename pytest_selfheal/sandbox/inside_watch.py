@@ -1,0 +1,129 @@
+"""How the supervisor watches the process that runs the tests. Sent as text like `inside`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import time
+from typing import Any, Protocol
+
+MAX_RESULT_BYTES = 32 * 2**20
+TAIL_BYTES = 16 * 2**10
+DRAIN_SECONDS = 1.0
+"""How long past its deadline what the process wrote is still read."""
+
+
+class Host(Protocol):
+    """What is to be known of the way to the host."""
+
+    def host_has_gone(self) -> bool:
+        """Whether nobody waits for an answer any more."""
+
+
+class Watched:
+    """A forked process, with its pipes drained up to a bound and its end awaited."""
+
+    def __init__(self, pid: int, result_fd: int, output_fd: int, nonce: str) -> None:
+        """Watch a process that writes records and output into pipes."""
+        self.exit: int | None = None
+        self.signal: int | None = None
+        self.timed_out = False
+        self.flooded = False
+        self.lines: list[Any] = []
+        self.honest = True
+        self.output = ""
+        self.marked: list[str] = []
+        """What was entered since the last test began."""
+        self._pid = pid
+        self._nonce = nonce
+        self._deadline = 0.0
+        self._result_fd = result_fd
+        self._output_fd = output_fd
+        self._data = {result_fd: bytearray(), output_fd: bytearray()}
+        self._open = set(self._data)
+        for fd in self._data:
+            os.set_blocking(fd, False)
+
+    def wait(self, host: Host, deadline: float) -> None:
+        """Wait for the end of the process, or end it at the deadline; then read what it said."""
+        pause = 0.001
+        self._deadline = deadline
+        while not self._reap():
+            if host.host_has_gone():
+                self._kill()
+                os._exit(0)
+            if time.monotonic() > deadline or self.flooded:
+                self._kill()
+                os.waitpid(self._pid, 0)
+                self.timed_out = not self.flooded
+                break
+            self._drain(pause)
+            pause = min(pause * 2, 0.02)
+        self._kill()  # what it left running must not go on writing
+        self._drain(0)
+        self.lines, self.honest = checked_lines(bytes(self._data[self._result_fd]), self._nonce)
+        self.output = self._data[self._output_fd].decode("utf-8", "replace")
+        for fd in self._data:
+            os.close(fd)
+
+    def _reap(self) -> bool:
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        if pid == 0:
+            return False
+        if os.WIFSIGNALED(status):
+            self.signal = os.WTERMSIG(status)
+        else:
+            self.exit = os.WEXITSTATUS(status)
+        return True
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._pid, signal.SIGKILL)
+
+    def _drain(self, timeout: float) -> None:
+        if not self._open:
+            time.sleep(timeout)
+            return
+        readable, _, _ = select.select(list(self._open), [], [], timeout)
+        while readable and time.monotonic() < self._deadline + DRAIN_SECONDS:
+            for fd in readable:
+                self._read(fd)
+            readable, _, _ = select.select(list(self._open), [], [], 0)
+            if self.flooded:
+                return
+
+    def _read(self, fd: int) -> None:
+        try:
+            part = os.read(fd, 2**16)
+        except BlockingIOError:
+            return
+        if not part:
+            self._open.discard(fd)
+            return
+        data = self._data[fd]
+        data += part
+        if fd == self._result_fd:
+            self.flooded = len(data) > MAX_RESULT_BYTES
+        elif len(data) > TAIL_BYTES:  # of what it printed, the end is what explains
+            del data[: len(data) - TAIL_BYTES]
+
+
+def checked_lines(data: bytes, nonce: str) -> tuple[list[Any], bool]:
+    """The records of the forked process; False if anything else was in the pipe."""
+    records: list[Any] = []
+    lines = data.split(b"\n")
+    if lines and lines[-1]:
+        lines = lines[:-1]  # cut off by the process's end, which is told of by its status
+    for number, line in enumerate(line for line in lines if line):
+        given, _, rest = line.partition(b" ")
+        counted, _, text = rest.partition(b" ")
+        try:
+            if given.decode() != nonce or int(counted) != number:
+                return records, False
+            records.append(json.loads(text))
+        except ValueError:
+            return records, False
+    return records, True
