@@ -535,6 +535,8 @@ EXITING = {
     "docstring": "# selfheal\ndef main(x):\n    '''Exit with 2.'''\n",
     "hint": "# selfheal: hint='exits with 2'\ndef main(x): ...\n",
     "module": "import sys\n# exits if asked\n# selfheal\ndef main(x): ...\n",
+    "command line": "import argparse\n# selfheal\ndef process(x): ...\n",
+    "started": "# selfheal\ndef main(x): ...\n\nif __name__ == '__main__':\n    main(1)\n",
 }
 
 

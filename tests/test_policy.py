@@ -63,6 +63,11 @@ REFUSED = {
     "thread trace": (body("import threading", "threading.settrace(x)"), "'threading.settrace'"),
     "reload": (body("from importlib import reload", "reload(x)"), "'importlib.reload'"),
     "__builtins__": (body("__builtins__['len'] = x"), "__builtins__"),
+    "globals": (body("globals()[x] = 1"), "'globals\\(\\)'"),
+    "globals of another name": (
+        "def __getattr__(name):\n    name = 'f'\n    globals()[name] = 1\n",
+        "'globals\\(\\)'",
+    ),
     # frames
     "_getframe": (body("import sys", "return sys._getframe(1)"), "'sys._getframe'"),
     "currentframe": (body("import inspect", "return inspect.currentframe()"), "currentframe"),
@@ -157,6 +162,10 @@ HONEST = {
     "files": "import os\n" + body("return os.path.join(os.getcwd(), x)"),
     "environment": "import os\n" + body("return os.environ.get('HOME', '')"),
     "sets environment": "import os\n" + body("os.environ['TZ'] = x", "return x"),
+    "lazy attributes": (
+        "def __getattr__(name):\n    value = str(name)\n    globals()[name] = value\n"
+        "    return value\n"
+    ),
     "subprocess": "import subprocess\n" + body("return subprocess.run([x], check=True)"),
     "socket": "import socket\n" + body("s = socket.socket()", "s.settimeout(3)", "return s"),
     "threading": "import threading\n" + body("t = threading.Thread(target=x)", "t.start()"),

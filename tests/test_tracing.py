@@ -366,3 +366,52 @@ def test_what_is_marked_is_seen_in_every_order_of_decorators(tmp_path: Path) -> 
     entered = {each.nodeid: "".join(each.entered) for each in outcome.results}
     assert entered == expected
     assert len(expected) > 100
+
+
+DEEP = """
+    import inspect
+    import sys
+
+    # selfheal
+    def down(n):
+        return n and down(n - 1)
+
+
+    # selfheal
+    def leaf():
+        return 0
+
+
+    def to_the_last_frame():
+        leaf()
+        room = sys.getrecursionlimit() - len(inspect.stack(0))
+        return descend(room - 3)
+
+
+    def descend(n):
+        return descend(n - 1) if n else leaf()
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_being_watched_takes_no_frame(tmp_path: Path, backend: str) -> None:
+    """A function that was entered before may be called with no more than its own left."""
+    require(backend)
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+    (tmp_path / "deep.py").write_text(code(DEEP))
+    (tmp_path / "test_deep.py").write_text(
+        "import deep\n\n\ndef test_deep():\n    assert deep.to_the_last_frame() == 0\n"
+    )
+    watch = tuple(
+        Watch(key=stub.qualname, path=stub.path, first_line=stub.first_line)
+        for stub in find_in_project(tmp_path).stubs
+    )
+    with launcher(backend, tmp_path) as started:
+        sandbox = started.launch()
+        try:
+            outcome = sandbox.run(Job(nodes=("test_deep.py::test_deep",), watch=watch))
+        finally:
+            sandbox.close()
+    (result,) = outcome.results
+    assert result.outcome == "passed", result.longrepr
+    assert result.entered == ("leaf",)

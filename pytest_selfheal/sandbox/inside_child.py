@@ -13,6 +13,7 @@ import os
 from typing import Any
 
 NAME = "__selfheal_entered__"
+NOTED = "__selfheal_noted__"
 """What the compiled-in calls ask `builtins` for."""
 
 
@@ -20,6 +21,7 @@ class Marks:
     """One byte for each watched function, mapped from a file: not 0 where it was entered."""
 
     def __init__(self, path: str) -> None:
+        self.noted: set[int] = set()
         self._bytes: Any = bytearray(0)
         self._stubs: dict[tuple[str, int], int] = {}
         try:
@@ -33,6 +35,7 @@ class Marks:
 
     def entered(self, number: int) -> None:
         """A watched function was entered."""
+        self.noted.add(number)
         if number < len(self._bytes):
             self._bytes[number] = 1
 
@@ -56,7 +59,9 @@ def install(path: str, stubs: dict[tuple[str, int], int]) -> None:
     """Make ready for a module whose functions are watched, before it defines any."""
     entered: Any = getattr(builtins, NAME, None)
     if entered is None:
-        entered = Marks(path).entered
+        made = Marks(path)
+        entered = made.entered
+        setattr(builtins, NOTED, made.noted)
         setattr(builtins, NAME, entered)
     marks = getattr(entered, "__self__", None)
     if stubs and isinstance(marks, Marks):

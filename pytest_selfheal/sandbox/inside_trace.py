@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 NAME = "__selfheal_entered__"
+NOTED = "__selfheal_noted__"
 MAX_PLACES = 400
 """How many places of code that a text names are looked at."""
 
@@ -51,9 +52,12 @@ class Trace:
         self._root = os.path.realpath(root) + os.sep
         self._keys = keys
         self._marks = marks
+        self.noted: set[int] = set()
+        """What need not be told again: code that looks here first takes no frame for it."""
 
     def entered(self, number: int) -> None:
         """A watched function was entered."""
+        self.noted.add(number)
         self._marks[number] = 1
         key = self._keys[number]
         if key not in self.current:
@@ -63,6 +67,7 @@ class Trace:
     def begin(self) -> None:
         """A test begins."""
         self.current = {}
+        self.noted.clear()
         self._marks[:] = bytes(len(self._marks))
 
     @contextlib.contextmanager
@@ -71,11 +76,13 @@ class Trace:
         self.take_marks()
         outer, self.current = self.current, {}
         inner = self.current
+        self.noted.clear()
         try:
             yield inner
         finally:
             self.add(key for key in self._marked() if key not in outer)
             self.current = outer
+            self.noted.clear()
             self.add(inner)
 
     def add(self, keys: Iterable[str]) -> None:
@@ -161,6 +168,7 @@ class Tracer:
         from _pytest.assertion import rewrite
 
         setattr(builtins, NAME, self.trace.entered)
+        setattr(builtins, NOTED, self.trace.noted)
         warn = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]  # by the interpreter
 
         def warn_unawaited_coroutine(coroutine: Any) -> None:
@@ -278,7 +286,8 @@ class Tracer:
             place = path, _first_line(node)
             if place in self._compiled_in:
                 has_docstring = ast.get_docstring(node, clean=False) is not None
-                call = ast.parse(f"{NAME}({number})").body[0]
+                # A test of how deep a function may call itself has no frame to spare.
+                call = ast.parse(f"if {number} not in {NOTED}: {NAME}({number})").body[0]
                 for part in ast.walk(call):
                     ast.copy_location(part, node.body[0])
                 node.body.insert(int(has_docstring), call)

@@ -13,14 +13,37 @@ from pytest_selfheal.source.policy_names import Names
 
 def foreign_writes(tree: ast.Module, context: Context) -> Iterator[Violation]:
     """Refuse to change modules, and classes and functions that the reply does not define."""
+    kept = {id(node) for node in _names_kept(tree)}
     for node in ast.walk(tree):
-        if _is_meant_to_change(node, context):
+        if id(node) in kept or _is_meant_to_change(node, context):
             continue
         for changed in _changed_objects(node, context.names):
             reason = _foreign_reason(changed, context)
             if reason:
                 shown = ast.unparse(changed)
                 yield node.lineno, f"it changes {shown!r}: {reason}"  # type: ignore[attr-defined]
+
+
+def _names_kept(tree: ast.Module) -> Iterator[ast.Subscript]:
+    """Give where a module's `__getattr__` keeps what it found under the name it was asked for.
+
+    PEP 562: it is called for names that the module lacks, so nothing is hidden by that.
+    """
+    for function in tree.body:
+        if not isinstance(function, ast.FunctionDef) or function.name != "__getattr__":
+            continue
+        asked = [each.arg for each in (*function.args.posonlyargs, *function.args.args)][:1]
+        names = [each for each in ast.walk(function) if isinstance(each, ast.Name)]
+        if any(each.id in asked and not isinstance(each.ctx, ast.Load) for each in names):
+            continue
+        for node in ast.walk(function):
+            if (
+                isinstance(node, ast.Subscript)
+                and isinstance(node.slice, ast.Name)
+                and node.slice.id in asked
+                and ast.unparse(node.value) == "globals()"
+            ):
+                yield node
 
 
 _PROGRAMS_OWN = {

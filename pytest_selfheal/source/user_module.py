@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pytest_selfheal.errors import EditConflict
-from pytest_selfheal.source.names import Binding, module_bindings
+from pytest_selfheal.source.names import Binding, is_main_guard, module_bindings
 from pytest_selfheal.source.outline import Outlined, definitions
 from pytest_selfheal.source.parsing import UnparsableError, parse
 
@@ -26,7 +26,7 @@ class UserModule:
     functions: Mapping[tuple[str, int], Outlined]
     bindings: Mapping[str, tuple[Binding, ...]]
     may_exit: bool
-    """It imports `sys` and speaks of exiting."""
+    """It imports `sys` and speaks of exiting, or it is the front end of a program."""
 
 
 @lru_cache(maxsize=_KEPT)
@@ -55,7 +55,29 @@ def user_module(path: str, source: bytes) -> UserModule:
             if not isinstance(found.node, ast.ClassDef)
         },
         bindings=bindings,
-        may_exit=imports_sys and speaks_of_exit(source.decode("utf-8", "replace")),
+        may_exit=_is_front_end(path, tree, bindings)
+        or (imports_sys and speaks_of_exit(source.decode("utf-8", "replace"))),
+    )
+
+
+_COMMAND_LINE = {"argparse", "optparse", "getopt", "click", "typer", "docopt", "fire"}
+
+
+def _is_front_end(path: str, tree: ast.Module, bindings: Mapping[str, tuple[Binding, ...]]) -> bool:
+    """Whether a module is what people start: ending the program is part of its work.
+
+    Under pytest that ends nothing: `SystemExit` fails the test that it escapes to.
+    """
+    imported = {
+        each.imported.module.partition(".")[0]
+        for found in bindings.values()
+        for each in found
+        if each.imported is not None and not each.imported.level
+    }
+    return (
+        path.rpartition("/")[2] == "__main__.py"
+        or not imported.isdisjoint(_COMMAND_LINE)
+        or any(is_main_guard(node) for node in tree.body)
     )
 
 
