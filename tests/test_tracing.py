@@ -369,27 +369,27 @@ def test_what_is_marked_is_seen_in_every_order_of_decorators(tmp_path: Path) -> 
 
 
 DEEP = """
-    import inspect
-    import sys
-
-    # selfheal
-    def down(n):
-        return n and down(n - 1)
-
-
     # selfheal
     def leaf():
         return 0
 
 
-    def to_the_last_frame():
-        leaf()
-        room = sys.getrecursionlimit() - len(inspect.stack(0))
-        return descend(room - 3)
+    def plain():
+        return 0
 
 
-    def descend(n):
-        return descend(n - 1) if n else leaf()
+    def descend(n, last):
+        return descend(n - 1, last) if n else last()
+
+
+    def deepest():
+        depth = 0
+        try:
+            while True:
+                descend(depth + 1, plain)
+                depth += 1
+        except RecursionError:
+            return depth
 """
 
 
@@ -400,7 +400,8 @@ def test_being_watched_takes_no_frame(tmp_path: Path, backend: str) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
     (tmp_path / "deep.py").write_text(code(DEEP))
     (tmp_path / "test_deep.py").write_text(
-        "import deep\n\n\ndef test_deep():\n    assert deep.to_the_last_frame() == 0\n"
+        "from deep import deepest, descend, leaf\n\n\ndef test_deep():\n"
+        "    assert leaf() == 0\n    assert descend(deepest(), leaf) == 0\n"
     )
     watch = tuple(
         Watch(key=stub.qualname, path=stub.path, first_line=stub.first_line)
