@@ -677,3 +677,24 @@ def test_keeps_no_more_than_a_few_trees():
     assert sum(map(len, itertools.compress(sources, alive))) <= 2 * 2**20
     huge = b"x = '%s'" % (b"a" * 3_000_000)
     assert parse(huge) is parse(huge)
+
+
+NAMESAKES = """
+import sys
+
+if sys.platform == "win32":
+    # selfheal
+    def separator() -> str: ...
+else:
+    # selfheal
+    def separator() -> str: ...
+"""
+
+
+@pytest.mark.parametrize(("index", "text"), [(0, "'\\\\'"), (1, "'/'")])
+def test_of_namesakes_each_stub_is_given_its_own(index: int, text: str) -> None:
+    stub = find_in_source(NAMESAKES.encode(), PATH).stubs[index]
+    assert stub.index == index
+    block = "def separator() -> str:\n    return '\\\\'\ndef separator() -> str:\n    return '/'\n"
+    candidate = read_candidate(Reply(text="", blocks=(block,)), [stub], {PATH: NAMESAKES.encode()})
+    assert text in candidate.pieces[0].definition

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pytest_selfheal.errors import Unusable
 from pytest_selfheal.records import Stub
@@ -33,13 +34,29 @@ def match_targets(
         Unusable: A target is missing, or stands there more than once.
     """
     given = [found for found in definitions(code.tree) if isinstance(found.node, FUNCTIONS)]
-    roles = {stub: _role_of_stub(stub, users[stub.path]) for stub in stubs}
-    return tuple(_find(stub, stubs, roles, given) for stub in stubs)
+    known = {stub: _Namesakes.of(stub, users[stub.path]) for stub in stubs}
+    return tuple(_find(stub, stubs, known, given) for stub in stubs)
 
 
-def _role_of_stub(stub: Stub, user: UserModule) -> str:
-    found = user.functions.get((stub.qualname, stub.index))
-    return _role(found) if found is not None else ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Namesakes:
+    """What a stub's file has of its name."""
+
+    role: str
+    """Which of a property's functions the stub is, if it is one."""
+    indexes: tuple[int, ...]
+    """The definitions of this name and role: in the branches of an `if`, say."""
+
+    @classmethod
+    def of(cls, stub: Stub, user: UserModule) -> _Namesakes:
+        found = user.functions.get((stub.qualname, stub.index))
+        role = _role(found) if found is not None else ""
+        alike = (
+            index
+            for (qualname, index), each in user.functions.items()
+            if qualname == stub.qualname and _role(each) == role
+        )
+        return cls(role=role, indexes=tuple(sorted(alike)))
 
 
 def _role(found: Outlined) -> str:
@@ -49,19 +66,25 @@ def _role(found: Outlined) -> str:
 
 
 def _find(
-    stub: Stub, stubs: Sequence[Stub], roles: Mapping[Stub, str], given: Sequence[Outlined]
+    stub: Stub,
+    stubs: Sequence[Stub],
+    known: Mapping[Stub, _Namesakes],
+    given: Sequence[Outlined],
 ) -> Outlined:
     named = _named(stub, stubs, given)
     rivals = [each for each in stubs if each.qualname == stub.qualname]
     if len(rivals) == len(named) == 1:
         return named[0]
-    matching = [found for found in named if _role(found) == roles[stub]]
-    rivals = [each for each in rivals if roles[each] == roles[stub]]
+    role, indexes = known[stub].role, known[stub].indexes
+    matching = [found for found in named if _role(found) == role]
+    rivals = [each for each in rivals if known[each].role == role]
     if not matching:
-        what = f" ({roles[stub]})" if roles[stub] else ""
+        what = f" ({role})" if role else ""
         raise Unusable(
             f"the reply does not define {stub.qualname!r}{what}: give its complete definition"
         )
+    if len(matching) == len(indexes) and stub.index in indexes:
+        return matching[indexes.index(stub.index)]  # the reply restates them all
     if len(matching) != len(rivals):
         lines = ", ".join(str(found.node.lineno) for found in matching)
         raise Unusable(
