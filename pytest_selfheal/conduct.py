@@ -144,7 +144,9 @@ class Conduct:
                     sources[stub.path] = (root / stub.path).read_bytes()
             if stub.path in sources:
                 stubs[key_of(stub)] = stub
+        names = ("python_functions", "python_classes")
         return Kit(
+            test_names=[str(each) for name in names for each in self._config.getini(name)],
             settings=self._settings,
             model=self._preparation.model,
             pool=self._preparation.pool,

@@ -148,6 +148,9 @@ def _with_accessor(definition: property, kind: str, accessor: Any) -> property:
     if marked is accessor:
         return definition
     changed: property = getattr(definition, kind)(marked)
+    if type(definition) is not property:
+        # It was made anew from its functions alone; a kind of its own may know more.
+        getattr(changed, "__dict__", {}).update(getattr(definition, "__dict__", {}))
     return changed
 
 

@@ -172,6 +172,8 @@ class Job:
 
     nodes: tuple[str, ...]
     """Node ids as pytest gave them; a file's id stands for all in it."""
+    without_tests: frozenset[str] = frozenset()
+    """Those of the files among them that hold no test: they only have to be collected."""
     overlay: Mapping[str, bytes] = field(default_factory=dict)
     """Files that differ from the project's, whole."""
     watch: tuple[Watch, ...] = ()

@@ -185,6 +185,7 @@ CATALOG = (
         sources=("src/anytree/**/*.py",),
         tests=("tests",),
         options=(*_SRC, "-o", "addopts="),
+        requires=("test2ref",),
         style="src layout; mixins, properties with setters and deleters; iterators",
     ),
     Library(
@@ -210,15 +211,6 @@ CATALOG = (
         options=(*_HERE, "--doctest-modules"),
         requires=("hypothesis", "sortedcontainers"),
         style="immutable collections; metaclasses and `__new__`; Hypothesis",
-    ),
-    Library(
-        name="textdistance",
-        version="4.6.3",
-        sources=("textdistance/**/*.py",),
-        tests=("tests",),
-        options=(*_HERE, "-m", "not external"),
-        requires=("hypothesis", "sortedcontainers"),
-        style="many small classes behind one base; parametrized tests and Hypothesis",
     ),
 )
 """In the order in which the table has them."""

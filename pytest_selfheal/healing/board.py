@@ -131,13 +131,18 @@ class Board:
                 continue
             path, _, name = result.nodeid.partition("::")
             if name:
-                # A file that can be collected at last stands for its tests no more.
-                self.relation.forget(path)
+                # A file, or a folder, that can be collected at last stands for its tests
+                # no more.
+                for part in and_above(path):
+                    self.relation.forget(part)
             known = self.tests.get(result.nodeid)
             if known is None and result.outcome in ("skipped", "xfailed"):
                 continue
             is_short = result.outcome == "unfinished" or result.phase == "collect"
-            if known is not None and (is_short or result.nodeid in cut):
+            # Green without any of it, where it was red with it: something was kept from
+            # one call to another, and the test leans on that all the same.
+            is_kept = result.outcome == "passed" and self.stubs.keys().isdisjoint(result.entered)
+            if known is not None and (is_short or is_kept or result.nodeid in cut):
                 # It did not get as far as to enter all that it needs, or to tell of it.
                 entered = tuple(dict.fromkeys([*result.entered, *known.seen]))
                 result = replace(result, entered=entered)
@@ -380,3 +385,9 @@ class Board:
 
     def _ordered(self, keys: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted(keys, key=self.relation.order.__getitem__))
+
+
+def and_above(path: str) -> list[str]:
+    """Give a file's node id and those of the folders that it is in."""
+    parts = path.split("/")
+    return [*("/".join(parts[:count]) for count in range(len(parts), 0, -1)), "."]

@@ -43,7 +43,7 @@ def judge(
     red = tuple(
         result
         for result in outcome.results
-        if not _is_green(result, asked) and not gets_further(result) and result.nodeid not in flaky
+        if not is_green(result, asked) and not gets_further(result) and result.nodeid not in flaky
     )
     if outcome.ending != "completed":
         unfinished = [each for each in red if each.outcome == "failed"]
@@ -144,7 +144,8 @@ def _heading(result: TestResult) -> str:
     return f" {name}{where} ".center(78, "_")
 
 
-def _is_green(result: TestResult, asked: set[str]) -> bool:
+def is_green(result: TestResult, asked: Collection[str]) -> bool:
+    """Whether a test passed, or was not asked for by its name and does not run."""
     if result.outcome == "passed":
         return True
     # A file that could not be collected is asked for as a whole: which of its tests are

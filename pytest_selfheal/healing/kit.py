@@ -34,6 +34,7 @@ from pytest_selfheal.sandbox.pool import Pool
 from pytest_selfheal.settings import Settings
 from pytest_selfheal.source.candidate import read_candidate
 from pytest_selfheal.source.context import data_excerpts, module_excerpt, test_excerpts
+from pytest_selfheal.source.test_files import may_hold_tests
 
 
 class Relay(Protocol):
@@ -71,7 +72,10 @@ class Kit:
     """The files that hold stubs, as they were read."""
     files: Collection[str]
     """All files of the project that a prompt may quote."""
+    test_names: Sequence[str] = ("test", "Test")
+    """What pytest's `python_functions` and `python_classes` say."""
     halt: Halt = field(default_factory=Halt)
+    _without_tests: dict[str, bool] = field(default_factory=dict)
     overlays: Overlays = field(init=False)
 
     def __post_init__(self) -> None:
@@ -195,6 +199,7 @@ class Kit:
         return self.pool.run(
             Job(
                 nodes=tuple(tests),
+                without_tests=frozenset(node for node in tests if self._holds_no_test(node)),
                 overlay={path: file.data for path, file in files.items()},
                 watch=self.overlays.watch(files),
                 checks=checks or {},
@@ -203,6 +208,16 @@ class Kit:
             ),
             ahead=0 if is_last else 1,
         )
+
+    def _holds_no_test(self, node: str) -> bool:
+        if "::" in node:
+            return False
+        if node not in self._without_tests:
+            source = self.read(node)
+            self._without_tests[node] = source is not None and not may_hold_tests(
+                source, self.test_names
+            )
+        return self._without_tests[node]
 
     def read(self, path: str) -> bytes | None:
         """A file of the project, None where there is none to read or to show."""

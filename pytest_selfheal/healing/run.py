@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
 
 from pytest_selfheal.errors import EditConflict, SandboxFailed, Unusable
-from pytest_selfheal.healing.board import Board, Group, GroupEnd
+from pytest_selfheal.healing.board import Board, Group, GroupEnd, and_above
 from pytest_selfheal.healing.code import Code
 from pytest_selfheal.healing.confirm import (
     Confirmation,
@@ -40,6 +40,7 @@ class Heal:
     sandbox_only: tuple[str, ...] = ()
     problem: str | None = None
     """Why it ended early, in one line."""
+    _failing: frozenset[str] = frozenset()
     knows_guards: bool = False
     """The tests that pass were traced as well."""
 
@@ -47,7 +48,11 @@ class Heal:
     def of(cls, kit: Kit, record: SessionRecord) -> Heal:
         """A heal that has not begun."""
         return cls(
-            kit=kit, record=record, board=Board(kit.stubs, kit.settings.attempts), confirmed={}
+            kit=kit,
+            record=record,
+            board=Board(kit.stubs, kit.settings.attempts),
+            confirmed={},
+            _failing=frozenset(record.failing),
         )
 
     def run(self, executor: Executor) -> None:
@@ -90,7 +95,7 @@ class Heal:
         green: list[str] = []
         red: list[str] = []
         for nodeid, state in self.board.tests.items():
-            was_red = nodeid in self.board.ever_red or nodeid.partition("::")[0] in failing
+            was_red = nodeid in self.board.ever_red or self._is_in_what_failed(nodeid)
             if self._is_green_with_confirmed(nodeid):
                 if was_red:
                     green.append(nodeid)
@@ -99,8 +104,12 @@ class Heal:
             elif state.result.outcome not in ("skipped", "xfailed") or nodeid in failing:
                 red.append(nodeid)
         seen = {*green, *red}
-        files = {nodeid.partition("::")[0] for nodeid in seen}
+        files = {part for nodeid in seen for part in and_above(nodeid.partition("::")[0])}
         return green, [*red, *(each for each in failing if each not in seen and each not in files)]
+
+    def _is_in_what_failed(self, nodeid: str) -> bool:
+        """Whether a test's file, or a folder that it is in, could not be collected."""
+        return not self._failing.isdisjoint(and_above(nodeid.partition("::")[0]))
 
     def _flaky_notes(self) -> list[str]:
         return [
@@ -297,7 +306,7 @@ class Heal:
             nodeid
             for nodeid, state in board.tests.items()
             if nodeid not in board.ever_red
-            and nodeid.partition("::")[0] not in self.record.failing
+            and not self._is_in_what_failed(nodeid)
             and board.is_green(state)
         ]
         before = dict.fromkeys([*self.record.passed, *passed])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_selfheal.errors import SandboxFailed
-from pytest_selfheal.healing.judge import spread
+from pytest_selfheal.healing.judge import is_green, spread
 from pytest_selfheal.healing.kit import Kit
 from pytest_selfheal.records import Piece, RunOutcome, TestResult
 
@@ -20,6 +20,7 @@ class Ran:
 
     results: tuple[TestResult, ...]
     """A test that ended or hung its process is a failed one that says so."""
+    asked: frozenset[str]
     cut: Mapping[str, RunOutcome]
     """Those tests, and how the run that each of them was in ended."""
     broken: RunOutcome | None = None
@@ -28,8 +29,11 @@ class Ran:
 
     @property
     def red(self) -> tuple[TestResult, ...]:
-        """The results that are not green."""
-        return tuple(each for each in self.results if each.outcome != "passed")
+        """The results that are not green.
+
+        Of a file that was asked for as a whole, tests that do not run are none of them.
+        """
+        return tuple(each for each in self.results if not is_green(each, self.asked))
 
 
 def run_tests(
@@ -85,7 +89,13 @@ def run_tests(
         # A file that cannot be collected stands for its tests only where these are not known.
         if "::" in each.nodeid or each.nodeid in asked
     )
-    return Ran(results=tuple(spread_out), cut=cut, broken=broken, seconds=seconds)
+    return Ran(
+        results=tuple(spread_out),
+        asked=frozenset(asked),
+        cut=cut,
+        broken=broken,
+        seconds=seconds,
+    )
 
 
 def none_started(outcome: RunOutcome) -> bool:

@@ -85,6 +85,8 @@ def _results(
     for path, each in broken.items():
         results.extend(_broken(each, nodeid) for nodeid in _names_of_broken(path, job))
     results.extend(_folders(job, results, broken))
+    if any(_of(records, "collected")):
+        results.extend(_without_tests(job, broken, imported))
     results.extend(
         TestResult(
             nodeid=nodeid,
@@ -127,6 +129,16 @@ def _folders(
         if "::" not in node and node not in broken and below:
             keys = dict.fromkeys(key for each in below for key in each.entered)
             yield TestResult(nodeid=node, outcome="passed", phase="collect", entered=tuple(keys))
+
+
+def _without_tests(
+    job: Job, broken: Mapping[str, Any], imported: Mapping[str, tuple[str, ...]]
+) -> Iterator[TestResult]:
+    """Files that could not be collected before, that now can, and that hold no test."""
+    for node in job.without_tests:
+        if not any(_is_below(node, path) for path in broken):
+            keys = imported.get(node, ())
+            yield TestResult(nodeid=node, outcome="passed", phase="collect", entered=keys)
 
 
 def _is_below(file: str, path: str) -> bool:

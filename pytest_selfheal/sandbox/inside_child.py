@@ -14,6 +14,7 @@ from typing import Any
 
 NAME = "__selfheal_entered__"
 NOTED = "__selfheal_noted__"
+STUB = "__selfheal_stub__"
 """What the compiled-in calls ask `builtins` for."""
 
 
@@ -39,6 +40,12 @@ class Marks:
         if number < len(self._bytes):
             self._bytes[number] = 1
 
+    def stub_entered(self, number: int, module: str, name: str, path: str, line: int) -> None:
+        """An `@heal` stub was entered, which has the body of its stand-in."""
+        self.entered(number)
+        marker: Any = importlib.import_module("pytest_selfheal.marker")
+        raise marker.StubCalled(f"{module}.{name}", path, line)
+
     def watch_stubs(self, stubs: dict[tuple[str, int], int]) -> None:
         """Have the stand-ins of `@heal` stubs tell: their bodies stay as they are."""
         self._stubs.update(stubs)
@@ -62,6 +69,7 @@ def install(path: str, stubs: dict[tuple[str, int], int]) -> None:
         made = Marks(path)
         entered = made.entered
         setattr(builtins, NOTED, made.noted)
+        setattr(builtins, STUB, made.stub_entered)
         setattr(builtins, NAME, entered)
     marks = getattr(entered, "__self__", None)
     if stubs and isinstance(marks, Marks):

@@ -25,6 +25,7 @@ from typing import Any
 
 NAME = "__selfheal_entered__"
 NOTED = "__selfheal_noted__"
+STUB = "__selfheal_stub__"
 MAX_PLACES = 400
 """How many places of code that a text names are looked at."""
 
@@ -128,8 +129,10 @@ class Trace:
 class Tracer:
     """Compiles a call into each watched function, when its module is imported.
 
-    An `@heal` stub is not touched (its body must stay a stub's): its wrapper tells through
-    `pytest_selfheal.marker.entered`.
+    An `@heal` stub is given the body that its stand-in would have, which the marker takes
+    for a written one: so it raises and tells under whatever decorators, of which some hide
+    the function from the marker. Where a module is not compiled here, the stand-in tells
+    through `pytest_selfheal.marker.entered`.
     """
 
     def __init__(
@@ -152,7 +155,6 @@ class Tracer:
             if each["compiled_in"]:
                 self._compiled_in.add(place)
         self.files = {path for path, _ in self._numbers}
-        self._changed = {path for path, _ in self._compiled_in}
         self._unawaited: set[int] = set()
         self._spans: dict[str, list[tuple[int, int, str]]] = {}
         self._children_module = modules["children"]
@@ -169,6 +171,7 @@ class Tracer:
 
         setattr(builtins, NAME, self.trace.entered)
         setattr(builtins, NOTED, self.trace.noted)
+        setattr(builtins, STUB, self._stub_entered)
         warn = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]  # by the interpreter
 
         def warn_unawaited_coroutine(coroutine: Any) -> None:
@@ -197,7 +200,7 @@ class Tracer:
 
         def rewrite_asserts(mod: ast.Module, source: bytes, *rest: Any, **more: Any) -> None:
             path = rest[0] if rest else more.get("module_path")
-            if path is not None and os.path.realpath(path) in self._changed:
+            if path is not None and os.path.realpath(path) in self.files:
                 self.instrument(mod, os.path.realpath(path))
             plain_rewrite(mod, source, *rest, **more)
 
@@ -274,7 +277,7 @@ class Tracer:
 
     def _instrumented(self, data: bytes, path: str) -> Any:
         real = os.path.realpath(path)
-        if real not in self._changed:
+        if real not in self.files:
             return data
         tree = ast.parse(data, path)
         self.instrument(tree, real)
@@ -283,14 +286,24 @@ class Tracer:
     def instrument(self, tree: ast.Module, path: str) -> None:
         """Put the calls into a module's watched functions."""
         for node, number in self._watched_in(tree, path):
-            place = path, _first_line(node)
-            if place in self._compiled_in:
-                has_docstring = ast.get_docstring(node, clean=False) is not None
+            if (path, _first_line(node)) in self._compiled_in:
                 # A test of how deep a function may call itself has no frame to spare.
-                call = ast.parse(f"if {number} not in {NOTED}: {NAME}({number})").body[0]
-                for part in ast.walk(call):
-                    ast.copy_location(part, node.body[0])
-                node.body.insert(int(has_docstring), call)
+                text = f"if {number} not in {NOTED}: {NAME}({number})"
+            else:
+                name = self._keys[number].rpartition("::")[2].partition("#")[0]
+                place = f"{name!r}, {path!r}, {_first_line(node)}"
+                text = f"__tracebackhide__ = True; {STUB}({number}, __name__, {place})"
+            added = ast.parse(text).body
+            for part in (each for statement in added for each in ast.walk(statement)):
+                ast.copy_location(part, node.body[0])
+            start = int(ast.get_docstring(node, clean=False) is not None)
+            node.body[start:start] = added
+
+    def _stub_entered(self, number: int, module: str, name: str, path: str, line: int) -> None:
+        __tracebackhide__ = True
+        self.trace.entered(number)
+        marker: Any = importlib.import_module("pytest_selfheal.marker")
+        raise marker.StubCalled(f"{module}.{name}", path, line)
 
     def _watched_in(
         self, tree: ast.Module, path: str
