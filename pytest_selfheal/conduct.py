@@ -232,6 +232,7 @@ class Conduct:
             model=dataclasses.replace(usage, name=usage.name or self._settings.model),
             backend=backend,
             verifications=verifications,
+            planning_seconds=self._heal.planning_seconds if self._heal else 0.0,
             stubs=tuple(self._stub_reports()),
             healed_tests=tuple(green),
             still_failing=tuple(red),

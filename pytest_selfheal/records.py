@@ -304,6 +304,8 @@ class HealReport:
     model: ModelUsage
     backend: str | None
     verifications: int
+    planning_seconds: float = 0.0
+    """Processor seconds of the thread that plans, waiting not counted."""
     stubs: tuple[StubReport, ...] = ()
     healed_tests: tuple[str, ...] = ()
     still_failing: tuple[str, ...] = ()

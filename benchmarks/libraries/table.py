@@ -8,7 +8,7 @@ from benchmarks.libraries.trial import Trial
 
 _HEADS = (
     "library", "tests", "reached", "stubs", "healed", "missed by no test", "lost",
-    "files", "identical", "requests per stub", "verifications", "seconds", "of it planning",
+    "files", "identical", "requests per stub", "verifications", "seconds", "planning s",
 )  # fmt: skip
 
 

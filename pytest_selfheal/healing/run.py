@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ class Heal:
     sandbox_only: tuple[str, ...] = ()
     problem: str | None = None
     """Why it ended early, in one line."""
+    planning_seconds: float = 0.0
+    """What planning took of a processor; it does not count while it waits."""
     _failing: frozenset[str] = frozenset()
     knows_guards: bool = False
     """The tests that pass were traced as well."""
@@ -57,6 +60,7 @@ class Heal:
 
     def run(self, executor: Executor) -> None:
         """Trace, heal group by group, confirm; again where the confirmation objects."""
+        begun = time.thread_time()
         try:
             self._trace()
             while True:
@@ -65,6 +69,8 @@ class Heal:
                     return
         except SandboxFailed as error:
             self.problem = str(error)
+        finally:
+            self.planning_seconds = time.thread_time() - begun
 
     def healed(self) -> list[Healed]:
         """The confirmed stubs, each with what it would change on its own."""

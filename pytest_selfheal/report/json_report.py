@@ -25,6 +25,7 @@ def as_json(report: HealReport) -> dict[str, Any]:
         "mode": report.mode,
         "exit_status": int(report.exit_status),
         "seconds": round(report.seconds, 3),
+        "planning_seconds": round(report.planning_seconds, 3),
         "model": {
             "name": model.name,
             "requests": model.requests,
