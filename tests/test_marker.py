@@ -447,3 +447,22 @@ def test_importing_the_marker_imports_nothing_else():
         check=True,
     )
     assert run.stdout.split() == ["__future__", "pytest_selfheal", "pytest_selfheal.marker"]
+
+
+def test_a_property_of_a_kind_of_its_own_keeps_what_it_knows():
+    class WithDefault(property):
+        def __init__(self, fget=None, fset=None, fdel=None, doc=None, default=None):
+            super().__init__(fget, fset, fdel, doc)
+            self.default = default
+
+        def __get__(self, instance, owner=None):
+            return self.default if instance is None else super().__get__(instance, owner)
+
+    def size(self): ...
+
+    class Box:
+        width = heal(WithDefault(size, default="wide"))
+
+    assert Box.width == "wide"
+    with pytest.raises(StubCalled):
+        Box().width  # noqa: B018
