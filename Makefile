@@ -22,6 +22,8 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@
 
+# What the tests alone need in the environment is no business of the example's.
+demo: export PYTEST_ADDOPTS := -p no:asyncio -p no:rerunfailures -p no:timeout -p no:pytest_cov
 demo: $(VENV)/installed
 	@rm -rf $(SCRATCH) && cp -R example_project $(SCRATCH)
 	@echo "Healing a copy of example_project in $(SCRATCH):"

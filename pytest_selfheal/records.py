@@ -163,7 +163,9 @@ class Watch:
     path: str
     first_line: int
     compiled_in: bool = True
-    """The note is compiled into its body; not for an `@heal` stub, whose wrapper tells."""
+    """The note alone is compiled into its body; an `@heal` stub's is that of a stand-in."""
+    has_code: bool = True
+    """It is no stub any more, or never was one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

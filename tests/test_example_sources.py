@@ -15,6 +15,7 @@ import pytest
 from pytest_selfheal.model.recording import ReplayModel
 from pytest_selfheal.records import Stub
 from pytest_selfheal.source.find import find_in_project
+from tests.sandboxes import WITHOUT_PLUGINS
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "example_project"
@@ -148,6 +149,8 @@ def plain_run(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedP
     copy = tmp_path_factory.mktemp("example") / "project"
     shutil.copytree(EXAMPLE, copy, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
     arguments = ("-m", "pytest", "-p", "no:selfheal", "-p", "no:cacheprovider", "-q", "--tb=line")
+    # Warnings are errors in the example, and this environment has plugins that it does not know.
+    arguments += tuple(WITHOUT_PLUGINS.split())
     return run_python(*arguments, cwd=copy)
 
 

@@ -45,7 +45,8 @@ FILES = {
         def test_tabs():
             assert width("a\\tb") == 9
     """,
-    # Two that are asked for at the same time and each bring a `_table` of their own.
+    # Two that are asked for at the same time and each bring a `_table` of their own, which
+    # cannot be renamed safely: a string says its name too.
     "tables.py": "# selfheal\ndef small(key):\n    ...\n\n\n# selfheal\ndef large(key):\n    ...\n",
     "test_tables.py": """
         from tables import large, small
@@ -82,7 +83,7 @@ FILES = {
             assert True
     """,
 }
-TABLE = "_table = {{'a': {value}}}\n\n\ndef {name}(key):\n    return _table[key]\n"
+TABLE = "_table = {{'a': {value}, '_table': 0}}\n\n\ndef {name}(key):\n    return _table[key]\n"
 REPLIES = {
     **{
         f"steps.py::{name}": [python(f"def {name}(seen):\n    seen.append({name!r})\n")]

@@ -185,7 +185,7 @@ CATALOG = (
         sources=("src/anytree/**/*.py",),
         tests=("tests",),
         options=(*_SRC, "-o", "addopts="),
-        requires=("test2ref",),
+        requires=("test2ref", "binaryornot", "chardet"),
         style="src layout; mixins, properties with setters and deleters; iterators",
     ),
     Library(
@@ -208,7 +208,7 @@ CATALOG = (
         version="0.20.0",
         sources=("pyrsistent/*.py",),
         tests=("tests",),
-        options=(*_HERE, "--doctest-modules"),
+        options=(*_HERE, "--doctest-modules", "--ignore=tests/memory_profiling.py"),
         requires=("hypothesis", "sortedcontainers"),
         style="immutable collections; metaclasses and `__new__`; Hypothesis",
     ),

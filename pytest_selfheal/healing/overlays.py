@@ -92,7 +92,13 @@ class Overlays:
             if line is None:
                 continue
             is_stub = stub.is_wrapped and not stub.is_living and key not in with_code
-            yield Watch(key=key, path=path, first_line=line, compiled_in=not is_stub)
+            yield Watch(
+                key=key,
+                path=path,
+                first_line=line,
+                compiled_in=not is_stub,
+                has_code=stub.is_living or key in with_code,
+            )
 
 
 def _lines(data: bytes) -> dict[tuple[str, int], int]:

@@ -163,6 +163,8 @@ def _result(
         if outcome in ("failed", "unfinished") and not entered:
             # What others cached, or a module that another file imported first.
             entered = tuple(alone) or imported.get("", ())
+        elif outcome in ("failed", "unfinished"):
+            entered = tuple(dict.fromkeys([*entered, *alone]))
         told = [each for each in seen if each["outcome"] == outcome]
         return TestResult(
             nodeid=nodeid,

@@ -33,6 +33,8 @@ from typing import Any
 
 MAX_ALONE = 8
 """How many tests are run again alone, to see what they lean on."""
+MAX_DOUBTFUL = 3
+"""How many of those are, that may have met what their neighbours left half made."""
 PR_SET_PDEATHSIG = 1
 Modules = dict[str, types.ModuleType]
 """Those made of the texts that were sent with this one, by short name."""
@@ -242,17 +244,24 @@ def run_alone(
     lines: list[dict[str, Any]],
     alone: dict[str, list[str]],
 ) -> None:
-    """Run some tests that failed and entered nothing once more, each alone.
+    """Run some tests that failed and did not say on what once more, each alone.
 
-    What its neighbours set up or cached, each now has to do itself; `alone` is told what
-    it entered.
+    What its neighbours set up, cached or left half made, each now has to do itself;
+    `alone` is told what it entered.
     """
-    for node in modules["reports"].lost(lines)[:MAX_ALONE]:
+    reports = modules["reports"]
+    bare = {each["key"] for each in job["watch"] if not each["has_code"]}
+    doubtful = reports.doubtful(lines, bare)
+    for node in [*reports.lost(lines)[:MAX_ALONE], *doubtful[:MAX_DOUBTFUL]]:
         single = {**job, "nodes": [node], "checks": {}, "shuffle_seed": None}
         again = run_tests(channel, setup, single, deadline, modules)
         if again.timed_out:
             return
-        alone[node] = modules["reports"].entered_alone(again.lines)
+        alone[node] = reports.entered_alone(again.lines)
+    found = [bare.intersection(alone[node]) for node in doubtful[:MAX_DOUBTFUL]]
+    if all(found):  # then the others will not fare better
+        for node in doubtful[MAX_DOUBTFUL:]:
+            alone[node] = sorted(set().union(*found))
 
 
 def run_tests(

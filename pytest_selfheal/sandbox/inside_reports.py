@@ -12,24 +12,46 @@ OWN_TESTS = ("selfheal_planted", "selfheal_checks")
 
 def lost(lines: list[dict[str, Any]]) -> list[str]:
     """The tests that failed and entered no watched function, from a run's records."""
-    entered: dict[str, bool] = {}
-    failed: dict[str, None] = {}
+    entered, failed = _entered_and_failed(lines)
     explained: set[str] = set()
     for line in lines:
-        if line["kind"] == "report":
-            entered[line["id"]] = bool(line["entered"]) or entered.get(line["id"], False)
-            if line["outcome"] == "failed":
-                failed[line["id"]] = None
-        elif line["kind"] == "imported":
+        if line["kind"] == "imported":
             files = {nodeid.partition("::")[0] for nodeid, keys in line["entered"].items() if keys}
             explained |= files
     return [
         nodeid
         for nodeid in failed
-        if not entered[nodeid]
-        and nodeid.partition("::")[0] not in explained
-        and nodeid.rpartition("::")[2] not in OWN_TESTS
+        if not entered[nodeid] and nodeid.partition("::")[0] not in explained
     ]
+
+
+def doubtful(lines: list[dict[str, Any]], bare: set[str]) -> list[str]:
+    """The tests that failed on their way to no stub, where others stopped at one.
+
+    A stub that stops a test halfway can leave things half made for those that follow.
+
+    Args:
+        lines: A run's records.
+        bare: The watched functions that are stubs.
+    """
+    entered, failed = _entered_and_failed(lines)
+    if all(bare.isdisjoint(keys) for keys in entered.values()):
+        return []
+    return [nodeid for nodeid in failed if entered[nodeid] and bare.isdisjoint(entered[nodeid])]
+
+
+def _entered_and_failed(
+    lines: list[dict[str, Any]],
+) -> tuple[dict[str, set[str]], dict[str, None]]:
+    """What each of the project's tests entered, and which of them failed, in order."""
+    entered: dict[str, set[str]] = {}
+    failed: dict[str, None] = {}
+    for line in lines:
+        if line["kind"] == "report" and line["id"].rpartition("::")[2] not in OWN_TESTS:
+            entered.setdefault(line["id"], set()).update(line["entered"])
+            if line["outcome"] == "failed":
+                failed[line["id"]] = None
+    return entered, failed
 
 
 def entered_alone(lines: list[dict[str, Any]]) -> list[str]:
