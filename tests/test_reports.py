@@ -176,7 +176,7 @@ def test_json_is_what_the_contract_says() -> None:
     values = as_json(REPORT)
     assert list(values) == [
         "schema", "mode", "exit_status", "seconds", "model", "sandbox", "stubs", "tests",
-        "patch", "warnings", "notes",
+        "patch", "warnings", "notes", "planning_seconds",
     ]  # fmt: skip
     assert {key: values[key] for key in list(values)[:6]} == {
         "schema": 1,

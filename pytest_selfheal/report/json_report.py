@@ -25,7 +25,6 @@ def as_json(report: HealReport) -> dict[str, Any]:
         "mode": report.mode,
         "exit_status": int(report.exit_status),
         "seconds": round(report.seconds, 3),
-        "planning_seconds": round(report.planning_seconds, 3),
         "model": {
             "name": model.name,
             "requests": model.requests,
@@ -45,6 +44,7 @@ def as_json(report: HealReport) -> dict[str, Any]:
             for warning in report.warnings
         ],
         "notes": [one_line(note) for note in report.notes],
+        "planning_seconds": round(report.planning_seconds, 3),
     }
 
 
