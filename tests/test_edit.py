@@ -292,6 +292,12 @@ def test_a_character_that_the_encoding_lacks():
 F = "def f(x):\n    return x\n"
 A_F = "def f(self):\n    return 1\n"
 MARKERS = {
+    "import below a comment of its own": (
+        '"""Doc."""\n\n# about the module\n\nfrom pytest_selfheal import heal\n'
+        "X = 1\n\n\n@heal\ndef f(x): ...\n",
+        '"""Doc."""\n\n# about the module\n\nX = 1\n\n\ndef f(x):\n    return x\n',
+        F,
+    ),
     "decorator and import": (
         "import os\n\nfrom pytest_selfheal import heal\n\n\n@heal\ndef f(x):\n    ...\n",
         "import os\n\n\ndef f(x):\n    return x\n",

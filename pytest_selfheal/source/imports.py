@@ -373,6 +373,12 @@ def _is_unused(alias: cst.ImportAlias, module: str, unused: Collection[str]) -> 
 def _taking_over(node: Statement, held: Sequence[cst.EmptyLine], *, is_first: bool) -> Statement:
     """Give the next statement the comments of one that went, and the larger gap of the two."""
     own = list(getattr(node, "leading_lines", ()))
+    below = _gap(held[::-1])
+    if 0 < below < len(held):
+        # The comments stand apart from what went: they stay where they are.
+        between = held[len(held) - below :] if below > _gap(own) else own[: _gap(own)]
+        kept = [*held[: len(held) - below], *between, *own[_gap(own) :]]
+        return node.with_changes(leading_lines=kept)
     comments = [line for line in held if line.comment is not None]
     larger = held if _gap(held) > _gap(own) else own
     rest = own[_gap(own) :]
