@@ -52,6 +52,21 @@ FILES = {
         def double(number):
             ...
     """,
+    "src/pkg/single.py": """
+        from pytest_selfheal import heal
+
+        class Lexer:
+            _one = None
+
+            @classmethod
+            @heal
+            def one(cls):
+                ...
+
+            @heal
+            def prepare(self):
+                ...
+    """,
     "tests/conftest.py": "import pkg\n",
     "tests/test_one.py": """
         import pytest
@@ -68,6 +83,15 @@ FILES = {
         def test_skipped():
             assert pkg.SECOND == 3
     """,
+    "tests/test_single.py": """
+        import pytest
+        from pkg.single import Lexer
+
+        # The first one stops halfway, and leaves the others a Lexer without its words.
+        @pytest.mark.parametrize("word", ["if", "else", "while", "for", "in", "is"])
+        def test_word(word):
+            assert word in Lexer.one().words
+    """,
     "tests/test_two.py": """
         from pkg import NAME, SECOND
 
@@ -78,12 +102,30 @@ FILES = {
 REPLIES = {
     "src/pkg/core.py::first_at_import": [python("def first_at_import():\n    return 1\n")],
     "src/pkg/core.py::second_at_import": [python("def second_at_import():\n    return 2\n")],
+    "src/pkg/single.py::Lexer.one": [
+        python("""
+            class Lexer:
+                @classmethod
+                def one(cls):
+                    if cls._one is None:
+                        cls._one = cls()
+                        cls._one.prepare()
+                    return cls._one
+        """)
+    ],
+    "src/pkg/single.py::Lexer.prepare": [
+        python("""
+            class Lexer:
+                def prepare(self):
+                    self.words = ["if", "else", "while", "for", "in", "is"]
+        """)
+    ],
     "src/pkg/objects.py::double": [python("def double(number):\n    return 2 * number\n")],
 }
 
 
 def test_what_hides_behind_a_failing_import_is_healed(tmp_path: Path) -> None:
-    """A package that fails halfway, a folder, a file without tests, a skip, an odd decorator."""
+    """A package that fails halfway, a folder, a file without tests, a skip, odd decorators."""
     require("bubblewrap")
     project = Project(tmp_path / "project", FILES)
     with ScriptedServer(REPLIES) as server:
