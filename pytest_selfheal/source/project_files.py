@@ -20,7 +20,6 @@ def project_files(root: Path, *, every_kind: bool = False) -> Iterator[str]:
 
     Args:
         root: The folder to search; it may itself be hidden or a link.
-        every_kind: Give all files that are not hidden, not Python's alone.
         every_kind: Give files that are no Python as well, hidden ones left out.
 
     Yields:
