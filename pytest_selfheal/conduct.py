@@ -127,7 +127,7 @@ class Conduct:
                 executor.shutdown(wait=False, cancel_futures=True)
         if heal.problem:
             self._notes.append(heal.problem)
-        self._notes += heal.notes()
+        self._notes += [*kit.pool.notes, *heal.notes()]
         self._deliver(heal)
 
     def _kit(self, found: FoundStubs, progress: Progress) -> Kit:

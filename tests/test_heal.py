@@ -168,6 +168,20 @@ def test_one_function_is_healed_by_the_second_reply(tmp_path: Path, backend: str
     assert "1 failed" not in run.output
 
 
+@pytest.mark.parametrize("backend", ["docker", "bubblewrap"])
+def test_a_file_that_is_too_large_for_the_copy_is_named(tmp_path: Path, backend: str) -> None:
+    project = Project(tmp_path / "project", ONE)
+    with (project.root / "film.bin").open("wb") as file:
+        file.truncate(33 * 2**20)
+    with ScriptedServer({ONE_TARGET: ONE_REPLIES[-1:]}) as server:
+        run = project.heal(sandbox(backend), server=server)
+    assert run.statuses() == {ONE_TARGET: "healed"}
+    assert run.report is not None
+    note = "not in the sandbox, since over 32 MiB: film.bin"
+    assert run.report["notes"] == [note]
+    assert note in run.output
+
+
 def test_a_recording_is_replayed_to_the_same_result_with_nobody_there(tmp_path: Path) -> None:
     recording = tmp_path / "recording.jsonl"
     recorded = Project(tmp_path / "recorded", ONE)

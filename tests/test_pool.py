@@ -9,7 +9,13 @@ import pytest
 
 from pytest_selfheal.errors import SandboxFailed
 from pytest_selfheal.records import Job, RunOutcome
-from pytest_selfheal.sandbox.pool import MAX_PARKED, Pool
+from pytest_selfheal.sandbox.pool import (
+    MAX_PARKED,
+    PARKED_BYTES,
+    Pool,
+    available_memory,
+    most_parked,
+)
 from pytest_selfheal.threads import DaemonExecutor
 
 JOB = Job(nodes=("t.py::a",))
@@ -151,3 +157,34 @@ class TestDaemonExecutor:
         assert all(t.daemon for t in threading.enumerate() if t.name.startswith("t-"))
         release.set()
         executor.shutdown()
+
+
+def test_what_is_parked_takes_no_more_than_half_of_the_memory_that_is_left() -> None:
+    assert most_parked(None) == MAX_PARKED
+    assert most_parked(0) == 2
+    assert most_parked(10 * PARKED_BYTES) == 5
+    assert most_parked(10_000 * PARKED_BYTES) == MAX_PARKED
+
+
+def test_what_the_system_says_of_its_memory_is_believed(monkeypatch) -> None:
+    available = available_memory()
+    assert available is None or available > 2**20
+    monkeypatch.setattr("pytest_selfheal.sandbox.pool.available_memory", lambda: 6 * PARKED_BYTES)
+    launcher = ScriptedLauncher()
+    with Pool(launcher) as pool:
+        pool.prepare(8)
+        assert len(pool._parked) == 3
+    assert launcher.launched == launcher.closed
+
+
+def test_an_idle_pool_gives_back_all_but_one_and_goes_on_working() -> None:
+    launcher = ScriptedLauncher()
+    with Pool(launcher, idle_seconds=0.05) as pool:
+        pool.prepare(4)
+        limit = time.monotonic() + 20
+        while launcher.closed < 3:
+            assert time.monotonic() < limit, "nothing was given back"
+            time.sleep(0.01)
+        assert len(pool._parked) == 1
+        assert pool.run(JOB, ahead=0).ending == "completed"
+    assert launcher.launched == launcher.closed

@@ -11,10 +11,12 @@ import pytest
 
 from pytest_selfheal.errors import SandboxFailed
 from pytest_selfheal.sandbox.workspace import (
+    MAX_FILE_BYTES,
     Workspace,
     base_environment,
     is_secret,
     left_out,
+    notes_on,
     snapshot,
     third_party_modules,
 )
@@ -54,6 +56,17 @@ class TestSnapshot:
         (tmp_path / "b.py").hardlink_to(tmp_path / "a.py")
         with tarfile.open(fileobj=io.BytesIO(snapshot(tmp_path, 2**20))) as archive:
             assert all(archive.getmember(name).isreg() for name in ("a.py", "b.py"))
+
+    def test_files_over_the_bound_are_left_out_and_named(self, tmp_path: Path) -> None:
+        make(tmp_path, "a.py")
+        for name in ("video.bin", "dump.bin"):
+            with (tmp_path / name).open("wb") as file:
+                file.truncate(MAX_FILE_BYTES + 1)
+        left: list[str] = []
+        assert names_in(snapshot(tmp_path, 2**20, left)) == {"a.py"}
+        assert sorted(left) == ["dump.bin", "video.bin"]
+        assert notes_on(left) == ["not in the sandbox, since over 32 MiB: dump.bin and 1 more"]
+        assert notes_on(()) == []
 
     def test_too_large_says_what_to_do(self, tmp_path: Path) -> None:
         (tmp_path / "big").write_bytes(b"x" * 2**20)

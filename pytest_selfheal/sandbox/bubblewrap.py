@@ -24,7 +24,7 @@ from pytest_selfheal.sandbox.leftovers import Premises
 from pytest_selfheal.sandbox.names import ETC_FILES, NOBODY
 from pytest_selfheal.sandbox.parked import BOOTSTRAP, ParkedSandbox
 from pytest_selfheal.sandbox.pipes import PipeChannel
-from pytest_selfheal.sandbox.workspace import Workspace, snapshot
+from pytest_selfheal.sandbox.workspace import Workspace, notes_on, snapshot
 
 # Joins the control group before anything else runs; the words come as arguments.
 _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 70; shift; done; shift; exec "$@"'
@@ -51,7 +51,9 @@ class BubblewrapLauncher:
         self._extras = ["--disable-userns"] if _knows("--disable-userns") else []
         self._premises = Premises()
         remove_leftover_groups()
-        self._files = snapshot(workspace.root, limits.disk_bytes // 2)
+        too_large: list[str] = []
+        self._files = snapshot(workspace.root, limits.disk_bytes // 2, too_large)
+        self.notes = notes_on(too_large)
 
     def launch(self) -> ParkedSandbox:
         """Start a Python in its namespaces and park it."""

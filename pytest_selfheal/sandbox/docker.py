@@ -25,7 +25,7 @@ from pytest_selfheal.errors import SandboxFailed, SandboxUnavailable
 from pytest_selfheal.records import Limits
 from pytest_selfheal.sandbox.names import ETC_FILES, LABEL, NOBODY
 from pytest_selfheal.sandbox.parked import BOOTSTRAP, ParkedSandbox
-from pytest_selfheal.sandbox.workspace import Workspace, snapshot
+from pytest_selfheal.sandbox.workspace import Workspace, notes_on, snapshot
 
 HOST_IMAGE = "pytest-selfheal-host:3"
 """Its tag changes with `ETC_FILES`."""
@@ -52,6 +52,7 @@ class DockerLauncher:
         self._image = HOST_IMAGE if self._is_host else image
         self._runtime = runtime
         self._files: bytes | None = None
+        self.notes: list[str] = []
         self._lock = threading.Lock()
         self._root = str(workspace.root) if os.name == "posix" else "/project"
         try:
@@ -155,7 +156,10 @@ class DockerLauncher:
     def _project_files(self) -> bytes:
         with self._lock:
             if self._files is None:
-                self._files = snapshot(self._workspace.root, self._limits.disk_bytes // 2)
+                too_large: list[str] = []
+                room = self._limits.disk_bytes // 2
+                self._files = snapshot(self._workspace.root, room, too_large)
+                self.notes = notes_on(too_large)
             return self._files
 
     def _provide_image(self) -> None:

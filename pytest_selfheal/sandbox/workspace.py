@@ -204,8 +204,14 @@ def left_out(root: Path) -> Iterator[Path]:
                 yield here / name
 
 
-def snapshot(root: Path, limit_bytes: int) -> bytes:
+def snapshot(root: Path, limit_bytes: int, too_large: list[str] | None = None) -> bytes:
     """The project's files as a tar, without what no test needs.
+
+    Args:
+        root: The project's folder.
+        limit_bytes: The most that the files may have together.
+        too_large: Takes the paths, relative to the root, of files over `MAX_FILE_BYTES`,
+            which are left out.
 
     Raises:
         SandboxFailed: They are larger than `limit_bytes`; the message says what to do.
@@ -222,6 +228,8 @@ def snapshot(root: Path, limit_bytes: int) -> bytes:
                 if not (info.isfile() or info.isdir() or info.issym()):
                     continue  # sockets, pipes and devices have no place in a copy
                 if info.size > MAX_FILE_BYTES:
+                    if too_large is not None:
+                        too_large.append(info.name)
                     continue
                 info.uid = info.gid = 0
                 info.mode |= 0o600 if info.isfile() else 0o700
@@ -239,6 +247,15 @@ def snapshot(root: Path, limit_bytes: int) -> bytes:
             except OSError:
                 continue  # unreadable, or gone since it was listed
     return buffer.getvalue()
+
+
+def notes_on(too_large: Sequence[str]) -> list[str]:
+    """A line on the files that were too large for the copy, none where there are none."""
+    if not too_large:
+        return []
+    more = f" and {len(too_large) - 1} more" if len(too_large) > 1 else ""
+    limit = MAX_FILE_BYTES // 2**20
+    return [f"not in the sandbox, since over {limit} MiB: {too_large[0]}{more}"]
 
 
 def _walk(root: Path, hidden: set[Path]) -> Iterator[Path]:
