@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import heals, planning, startup, verifications
+from benchmarks import heals, planning, startup, verifications, warm
 from benchmarks.measuring import BenchmarkError, Figure
 from benchmarks.results import Measured, heading, print_measured, write_results
 from pytest_selfheal.errors import SandboxUnavailable
@@ -45,6 +45,10 @@ MEASURES = {
     "one": Entry(measure=heals.one_stub, rounds=7),
     "many": Entry(measure=heals.many_stubs, rounds=3),
     "sandbox": Entry(measure=verifications.parked, rounds=11),
+    "load": Entry(measure=warm.under_load, rounds=10),
+    "large": Entry(measure=warm.large_project, rounds=10),
+    "eight": Entry(measure=warm.at_once, rounds=3),
+    "series": Entry(measure=warm.series, rounds=100),
     "planning": Entry(measure=planning.planning, rounds=3),
     "prompt": Entry(measure=heals.prompts, rounds=1),
 }
