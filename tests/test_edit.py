@@ -678,6 +678,23 @@ def test_tells_methods_of_classes_with_one_name_apart():
     )
 
 
+CLASSES = {
+    "plain": "class _Box:\n    def __init__(self, v):\n        self.v = v\n",
+    "with a class in it": "class _Box:\n    x = 1\n\n    class Inner:\n        y = 2\n",
+    "decorated": "@dataclass(frozen=True)\nclass _Box:\n    v: int = 1\n",
+    "under a condition": "if True:\n    class _Box:\n        v = 1\n",
+}
+
+
+@pytest.mark.parametrize("helper", CLASSES.values(), ids=CLASSES)
+@pytest.mark.parametrize("marker", ["# selfheal\n", "@heal\n"])
+def test_a_class_may_be_a_helper(helper, marker):
+    above = "from pytest_selfheal import heal\n\n\n" if marker == "@heal\n" else ""
+    source = (above + "class A:\n    z = 3\n\n\n" + marker + "def f(x):\n    ...\n").encode()
+    made = rewrite(source, [piece(source, F, helpers=(helper,))]).decode()
+    assert made == "class A:\n    z = 3\n\n\n" + helper + "\n\ndef f(x):\n    return x\n"
+
+
 def test_a_helper_first_in_the_file():
     check(
         "# selfheal\ndef f(x): ...\n",

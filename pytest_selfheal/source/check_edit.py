@@ -194,7 +194,7 @@ def _labels(
                 continue
             if isinstance(node, FUNCTIONS) and nodes.get(node) in pieces:
                 yield "target " + _header(node, origins)
-            elif isinstance(node, ast.ClassDef):
+            elif isinstance(node, ast.ClassDef) and _holds(node, nodes, pieces):
                 yield "class " + _header(node, origins)
                 yield from labels(node.body)
                 yield "end of class"
@@ -229,11 +229,9 @@ def _segment(lines: Sequence[bytes], node: ast.stmt) -> str:
 
 
 def _holds(node: ast.stmt, nodes: Mapping[Any, _Key], pieces: Collection[_Key]) -> bool:
-    """Whether a compound statement has a target or a class in it."""
+    """Whether a class or a compound statement has a target in it."""
     return not isinstance(node, FUNCTIONS) and any(
-        isinstance(inner, ast.ClassDef)
-        or (isinstance(inner, FUNCTIONS) and nodes.get(inner) in pieces)
-        for inner in ast.walk(node)
+        isinstance(inner, FUNCTIONS) and nodes.get(inner) in pieces for inner in ast.walk(node)
     )
 
 
