@@ -230,6 +230,9 @@ def _ending(
         return "untrusted", "something other than the tests' own records was in their pipe"
     if answer["changed"]:
         return "untrusted", f"the run changed {answer['changed'][0]}, which judges it"
+    tampered = next(_of(records, "tampered"), None)
+    if tampered is not None:
+        return "untrusted", str(tampered["what"])[:200]
     if answer["timed_out"]:
         return "timeout", f"no verdict within {limits.timeout_seconds:g} s{where}"
     if answer["flooded"]:

@@ -204,6 +204,7 @@ def run(
 ) -> dict[str, Any]:
     """Run one job in a forked process; say what was seen of it, from inside and outside."""
     root = setup["root"]
+    job["originals"] = {path: text_of(os.path.join(root, path)) for path in job["overlay"]}
     for path, text in job["overlay"].items():
         write_overlay(root, path, text.encode("latin-1"))
     guarded = [os.path.join(root, path) for path in job["guarded"]]
@@ -309,6 +310,15 @@ def write_overlay(root: str, path: str, data: bytes) -> None:
         os.unlink(full)
     with open(full, "wb") as file:
         file.write(data)
+
+
+def text_of(path: str) -> str:
+    """What a file holds, roughly: to look for words in it."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def digest(path: str) -> str | None:

@@ -29,6 +29,8 @@ PLANTED = "selfheal_planted"
 CHECKS = "selfheal_checks"
 LONGREPR_CHARACTERS = 48 * 2**10
 MAX_OPENED = 40
+MAX_LOOKS = 50
+"""After how many tests the runner is compared with what it was, beside the session's end."""
 MAX_SUBTESTS = 8
 """How many failing subtests of a test are told in full."""
 Emit = Callable[[dict[str, Any]], None]
@@ -73,6 +75,12 @@ def run(
     # That plugins are imported already is the warm-up's doing, and no news to the project.
     AssertionRewritingHook._warn_already_imported = lambda *_: None  # type: ignore[method-assign]
     tracer.install(setup["sources"]["child"], marks_file)
+    walls = modules["walls"].Walls(
+        setup["root"], job["overlay"], job["originals"], job["guarded"], emit
+    )
+    recorder.walls = walls
+    tracer.looks_at_returned = walls.watches
+    walls.install()
     status = pytest.main(arguments(setup, job), plugins=[modules["session"].Calm(), recorder])
     emit({"kind": "end", "status": int(status)})
 
@@ -132,6 +140,8 @@ class Recorder:
         self._causes: list[tuple[BaseException, dict[str, None]]] = []
         self._by_fixture: dict[int, tuple[Any, dict[str, None]]] = {}
         self._subtests = 0
+        self.walls: Any = None
+        self._looked = 0
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Note the project's data files that are opened; told by the interpreter."""
@@ -243,6 +253,9 @@ class Recorder:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and self._looked < MAX_LOOKS:
+            self._looked += 1
+            self.walls.look()
         self._trace.take_marks()  # a plugin may have run the test in a fork of its own
         outcome: str = report.outcome
         if hasattr(report, "wasxfail"):
@@ -280,6 +293,7 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self._emit({"kind": "imported", "entered": self._leaned_on(session.items)})
+        self.walls.look()
         self._emit({"kind": "session", "status": int(exitstatus)})
 
     def _leaned_on(self, items: list[pytest.Item]) -> dict[str, list[str]]:

@@ -29,6 +29,12 @@ STUB = "__selfheal_stub__"
 MAX_PLACES = 400
 """How many places of code that a text names are looked at."""
 
+# No frame is taken for a value of a plain type: a function may be at its last one.
+_SHOWN = (
+    "__selfheal_value__ if __selfheal_type__(__selfheal_value__ := None) in __selfheal_plain__"
+    " else __selfheal_returned__(__selfheal_value__)"
+)
+_BLOCKS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 _STARTS = frozenset(
     {"subprocess.Popen", "os.posix_spawn", "os.exec", "os.spawn", "os.system"}
 )  # fmt: skip
@@ -155,6 +161,8 @@ class Tracer:
             if each["compiled_in"]:
                 self._compiled_in.add(place)
         self.files = {path for path, _ in self._numbers}
+        self.looks_at_returned = False
+        """Whether values that watched functions return are shown to `inside_walls`."""
         self._unawaited: set[int] = set()
         self._spans: dict[str, list[tuple[int, int, str]]] = {}
         self._children_module = modules["children"]
@@ -202,6 +210,7 @@ class Tracer:
             path = rest[0] if rest else more.get("module_path")
             if path is not None and os.path.realpath(path) in self.files:
                 self.instrument(mod, os.path.realpath(path))
+                self._look_at_returned(mod, os.path.realpath(path))
             plain_rewrite(mod, source, *rest, **more)
 
         rewrite.rewrite_asserts = rewrite_asserts
@@ -281,6 +290,7 @@ class Tracer:
             return data
         tree = ast.parse(data, path)
         self.instrument(tree, real)
+        self._look_at_returned(tree, real)
         return tree
 
     def instrument(self, tree: ast.Module, path: str) -> None:
@@ -298,6 +308,18 @@ class Tracer:
                 ast.copy_location(part, node.body[0])
             start = int(ast.get_docstring(node, clean=False) is not None)
             node.body[start:start] = added
+
+    def _look_at_returned(self, tree: ast.Module, path: str) -> None:
+        """Have what watched functions return looked at, but for values of plain types."""
+        for node, _ in self._watched_in(tree, path) if self.looks_at_returned else ():
+            if (path, _first_line(node)) in self._compiled_in:
+                for each in _returns(node):
+                    shown = ast.parse(_SHOWN, mode="eval").body
+                    for part in ast.walk(shown):
+                        ast.copy_location(part, each.value)
+                        if isinstance(part, ast.NamedExpr):
+                            part.value = each.value
+                    each.value = shown
 
     def _stub_entered(self, number: int, module: str, name: str, path: str, line: int) -> None:
         __tracebackhide__ = True
@@ -318,6 +340,18 @@ class Tracer:
         number = self._numbers.get((os.path.realpath(code.co_filename), code.co_firstlineno))
         if number is not None:
             self.trace.entered(number)
+
+
+def _returns(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Any]:
+    """The statements in a function that return something that is not written out."""
+    left: list[ast.AST] = list(function.body)
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Return) and node.value is not None:
+            if not isinstance(node.value, ast.Constant):
+                yield node
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            left += [each for each in ast.iter_child_nodes(node) if isinstance(each, _BLOCKS)]
 
 
 def _watch_starts(children: Any, event: str, arguments: tuple[Any, ...]) -> None:

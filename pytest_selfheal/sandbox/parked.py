@@ -40,7 +40,7 @@ text = read(int.from_bytes(read(4), "big"))
 exec(compile(text, "<selfheal>", "exec"), {"__name__": "selfheal_inside"})
 """
 
-_INSIDE = ("watch", "reports", "session", "imports", "children", "child", "trace", "tests")
+_INSIDE = ("watch", "reports", "session", "imports", "children", "child", "trace", "walls", "tests")
 """What is sent beside the supervisor's own text."""
 
 _IMAGE_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LC_CTYPE")

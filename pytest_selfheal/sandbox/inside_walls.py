@@ -1,0 +1,316 @@
+"""What code under test may not do, noticed while it does it. Sent as text like `inside_tests`.
+
+It runs in the process of the code that it watches, so it is one wall of several: it makes a
+cheat that the static policy cannot see (names put together at run time) visible to the
+verdict. What it notices is told as a record `tampered`; nothing that it does fails a test.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import functools
+import importlib
+import os
+import re
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+RETURNED = "__selfheal_returned__"
+PLAIN = "__selfheal_plain__"
+TYPE = "__selfheal_type__"
+"""What the compiled-in look at returned values asks `builtins` for."""
+
+MAX_TOLD = 8
+MAX_LOOKED_AT = 200
+MAX_DEPTH = 4
+MAX_FRAMES = 16
+
+_WATCHED_MODULES = (
+    "builtins", "pytest", "pluggy", "pluggy._callers", "pluggy._hooks", "pluggy._manager",
+    "pluggy._result", "_pytest.reports", "_pytest.runner", "_pytest.python", "_pytest.nodes",
+    "_pytest.outcomes", "_pytest.main", "_pytest.skipping", "_pytest.unittest",
+    "_pytest.python_api", "_pytest.raises", "_pytest.assertion", "_pytest.assertion.rewrite",
+    "_pytest.assertion.util", "unittest", "unittest.case", "unittest.result",
+    "math", "operator", "json", "json.encoder", "json.decoder", "time", "random",
+)  # fmt: skip
+_EVENTS = frozenset(
+    {
+        "open", "sys._getframe", "sys._current_frames", "sys.settrace", "sys.setprofile",
+        "sys.addaudithook", "gc.get_objects", "gc.get_referrers", "gc.get_referents",
+        "object.__setattr__", "object.__getattr__",
+    }
+)  # fmt: skip
+_HIDDEN = frozenset({"tb_frame", "gi_frame", "cr_frame", "ag_frame"})
+_TEST_FILE = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
+_ASKED_FOR_IT = ("traceback", "warnings", "logging", "importlib", "_pytest", "pytest", "pdb")
+"""Modules that read sources, or look at frames, for whoever calls them."""
+_PLAIN = frozenset({int, str, float, bool, bytes, complex, type(None)})
+_CONTAINERS = (list, tuple, set, frozenset)
+_STRANGERS: tuple[tuple[Any, Any], ...] = (
+    (-987654, -987651),
+    (-9876.25, -9871.75),
+    ("\0selfheal", "selfheal\0"),
+    (b"\0selfheal", b"selfheal\0"),
+    (["selfheal"], ["heals itself"]),
+    (("selfheal",), ("heals itself",)),
+    ({"selfheal": 1}, {"heals": 2}),
+    ({"selfheal"}, {"heals"}),
+    (object(), object()),
+)
+"""Pairs that are unequal: what equals both of a pair equals whatever it is held against."""
+
+
+class Walls:
+    """Watches the runner, the returned values, and what the candidate's files reach for."""
+
+    def __init__(
+        self,
+        root: str,
+        overlay: Iterable[str],
+        originals: dict[str, str],
+        guarded: Iterable[str],
+        emit: Callable[[dict[str, Any]], None],
+    ) -> None:
+        """Take what is to be watched.
+
+        Args:
+            root: The project's folder.
+            overlay: The files, relative to it, that hold the candidate.
+            originals: Their texts as they were before.
+            guarded: The files that judge.
+            emit: Writes a record.
+        """
+        self._emit = emit
+        self._told: set[str] = set()
+        judges = {os.path.realpath(os.path.join(root, path)) for path in guarded}
+        files = {path: os.path.realpath(os.path.join(root, path)) for path in overlay}
+        self._files = {full for full in files.values() if full not in judges}
+        self._originals = {files[path]: text for path, text in originals.items()}
+        self._root = os.path.realpath(root) + os.sep
+        self._may_read_tests = any(map(_names_itself, judges))
+        self._before: dict[tuple[str, str], dict[str, Any]] = {}
+        self._is_looking = False
+
+    @property
+    def watches(self) -> bool:
+        """Whether there is a candidate to be watched."""
+        return bool(self._files)
+
+    def install(self) -> None:
+        """Begin to watch: to be called before any of the project is imported."""
+        if not self._files:
+            return
+        setattr(builtins, RETURNED, self.returned)
+        setattr(builtins, PLAIN, _PLAIN)
+        setattr(builtins, TYPE, type)
+        for name in _WATCHED_MODULES:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        self._before = dict(self._holders())
+        sys.addaudithook(self._audit)
+
+    def look(self) -> None:
+        """Compare the runner with what it was."""
+        for (module, owner), now in self._holders() if self._before else ():
+            before = self._before.get((module, owner), {})
+            for name, value in now.items():
+                if before.get(name, None) is value and name in before:
+                    continue
+                if name not in before and not owner:
+                    continue  # a module's new names change nothing of what it does
+                is_of_use = _is_callable(before.get(name)) or _is_callable(value)
+                if is_of_use and self._is_of_the_candidate(value, name in before):
+                    self._tell(f"{'.'.join(filter(None, (module, owner, name)))} was replaced")
+
+    def returned(self, value: Any) -> Any:
+        """Look at what a watched function returns; gives it back."""
+        with contextlib.suppress(Exception):
+            for each in _leaves(value):
+                if self._lies(each):
+                    self._tell("a returned object equals whatever it is compared with")
+        return value
+
+    def _tell(self, what: str) -> None:
+        if what not in self._told and len(self._told) < MAX_TOLD:
+            self._told.add(what)
+            self._emit({"kind": "tampered", "what": what})
+
+    # --- the runner ---
+
+    def _holders(self) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+        for module_name in _WATCHED_MODULES:
+            module = sys.modules.get(module_name)
+            if module is None:
+                continue
+            names = dict(vars(module))
+            yield (module_name, ""), names
+            if module_name.startswith(("_pytest", "pluggy", "unittest")):
+                for name, value in names.items():
+                    if isinstance(value, type) and value.__module__ == module_name:
+                        yield (module_name, name), dict(type.__dict__["__dict__"].__get__(value))
+
+    def _is_of_the_candidate(self, value: Any, replaces: bool) -> bool:
+        code = _code_of(value)
+        if code is not None:
+            path = code.co_filename
+            return path == "<string>" or os.path.realpath(path) in self._files
+        if isinstance(value, type):
+            module = sys.modules.get(value.__module__)
+            file = getattr(module, "__file__", None)
+            return file is None or os.path.realpath(file) in self._files
+        return replaces
+
+    # --- returned values ---
+
+    def _lies(self, value: Any) -> bool:
+        kind = type(value)
+        if kind.__module__ == "unittest.mock" and kind.__name__ == "_ANY":
+            return True
+        for name in ("__eq__", "__ne__"):
+            code = _code_of(_looked_up(kind, name))
+            if code is None:
+                continue
+            path = os.path.realpath(code.co_filename)
+            if path not in self._files and code.co_filename != "<string>":
+                continue
+            if re.search(rf"\bclass\s+{kind.__name__}\b", self._originals.get(path, "")):
+                continue  # the user's own, which may equal what it likes
+            pairs = (*_STRANGERS, *_neighbours(value))
+            if any(_equals(value, one) and _equals(value, other) for one, other in pairs):
+                return True
+        return False
+
+    # --- what it reaches for ---
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self._is_looking or event not in _EVENTS:
+            return
+        self._is_looking = True  # to look at frames is an event as well
+        try:
+            self._heard(event, arguments, sys._getframe(1))
+        except Exception:  # noqa: BLE001 - whatever it is, the test is not to fail for it
+            return
+        finally:
+            self._is_looking = False
+
+    def _heard(self, event: str, arguments: tuple[Any, ...], frame: Any) -> None:
+        if event == "open":
+            path = arguments[0]
+            if isinstance(path, str) and self._is_a_test(path) and self._asked(frame):
+                self._tell("the code read a file of tests")
+            return
+        word = event.rpartition(".")[2]
+        if event.startswith("object."):
+            word = arguments[1]
+            if word not in (("__code__",) if event == "object.__setattr__" else _HIDDEN):
+                return
+        while frame is not None and frame.f_globals.get("__name__") == "inspect":
+            frame = frame.f_back
+        if frame is not None:
+            path = os.path.realpath(frame.f_code.co_filename)
+            if path in self._files and word not in self._originals.get(path, ""):
+                self._tell(f"the code reached for {word!r} under a name that it hid")
+
+    def _is_a_test(self, path: str) -> bool:
+        if self._may_read_tests or not _TEST_FILE.fullmatch(os.path.basename(path)):
+            return False
+        real = os.path.realpath(path)
+        return real.startswith(self._root) and real not in self._files
+
+    def _asked(self, frame: Any) -> Any:
+        """The frame of a candidate's file that asked, with nothing between that asks itself."""
+        for _ in range(MAX_FRAMES):
+            if frame is None:
+                return None
+            if os.path.realpath(frame.f_code.co_filename) in self._files:
+                return frame
+            name = frame.f_globals.get("__name__", "")
+            if frame.f_code.co_filename.startswith("<frozen importlib") or (
+                isinstance(name, str) and name.partition(".")[0] in _ASKED_FOR_IT
+            ):
+                return None
+            frame = frame.f_back
+        return None
+
+
+def _names_itself(path: str) -> bool:
+    """Whether a test speaks of its own file, as sample data that the code may then read."""
+    if path.endswith(".py"):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            return b"__file__" in file.read()
+    return False
+
+
+def _is_callable(value: Any) -> bool:
+    return isinstance(value, (type, property, classmethod, staticmethod)) or callable(value)
+
+
+def _code_of(value: Any) -> types.CodeType | None:
+    """The code behind a function, a method, a property or a partial; None for anything else."""
+    for _ in range(4):
+        if isinstance(value, types.FunctionType):
+            return value.__code__
+        if isinstance(value, (classmethod, staticmethod, types.MethodType)):
+            value = value.__func__
+        elif isinstance(value, property):
+            value = value.fget
+        elif isinstance(value, (functools.partial, functools.partialmethod)):
+            value = value.func
+        else:
+            return None
+    return None
+
+
+def _looked_up(kind: type, name: str) -> Any:
+    for each in type.__dict__["__mro__"].__get__(kind):
+        found = type.__dict__["__dict__"].__get__(each)
+        if name in found:
+            return found[name]
+    return None
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """What is not of Python's plain types in a value, in its containers and attributes."""
+    left = [(value, 0)]
+    looked_at = 0
+    while left and looked_at < MAX_LOOKED_AT:
+        each, depth = left.pop()
+        looked_at += 1
+        if type(each) in _PLAIN:
+            continue
+        if depth < MAX_DEPTH:
+            inner: Iterable[Any] = ()
+            if type(each) in _CONTAINERS:
+                inner = list(each)[:MAX_LOOKED_AT]
+            elif type(each) is dict:
+                inner = [*each.keys(), *each.values()][:MAX_LOOKED_AT]
+            else:
+                with contextlib.suppress(Exception):
+                    inner = list(object.__getattribute__(each, "__dict__").values())
+            left += [(part, depth + 1) for part in inner]
+        if type(each) not in (*_CONTAINERS, dict):
+            yield each
+
+
+def _neighbours(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Pairs that are near a value of a plain type's subclass, and unequal to it and each other."""
+    if isinstance(value, (int, float)):
+        plain: Any = int.__add__(value, 0) if isinstance(value, int) else float.__add__(value, 0.0)
+        yield plain + 1, plain + 2
+    elif isinstance(value, str):
+        yield str.__add__(value, "x"), str.__add__(value, "y")
+    elif isinstance(value, bytes):
+        yield bytes.__add__(value, b"x"), bytes.__add__(value, b"y")
+    elif isinstance(value, list):
+        yield list.__add__(value, [1]), list.__add__(value, [2])
+    elif isinstance(value, tuple):
+        yield tuple.__add__(value, (1,)), tuple.__add__(value, (2,))
+
+
+def _equals(value: Any, other: Any) -> bool:
+    with contextlib.suppress(Exception):
+        return bool(value == other)
+    return False
