@@ -28,6 +28,8 @@ from pytest_selfheal.sandbox.workspace import Workspace, notes_on, snapshot
 
 # Joins the control group before anything else runs; the words come as arguments.
 _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 70; shift; done; shift; exec "$@"'
+# Where root runs pytest, the user in there is root to these files of the whole machine's.
+_KERNELS_OWN = ("sys", "sysrq-trigger", "irq", "bus", "acpi", "driver", "fs", "mtrr", "scsi", "tty")
 _TAIL_BYTES = 4096
 
 
@@ -75,6 +77,7 @@ class BubblewrapLauncher:
             files=self._files,
             killed_for_memory=channel.killed_for_memory,
             data_limit_bytes=None if group else self._limits.memory_bytes,
+            is_hidden=True,
         )
 
     def close(self) -> None:
@@ -102,6 +105,8 @@ class BubblewrapLauncher:
         arguments += ["--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL"]
         arguments += ["--hostname", "sandbox", *self._extras]
         arguments += ["--proc", "/proc", "--dev", "/dev"]
+        for name in _KERNELS_OWN:
+            arguments += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
         for _, mount in sorted(self._mounts(folder), key=lambda each: each[0]):
             arguments += mount
         return [*arguments, "--remount-ro", "/", "--chdir", str(self._workspace.root)]

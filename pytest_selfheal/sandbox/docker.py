@@ -77,6 +77,7 @@ class DockerLauncher:
             files=self._project_files(),
             has_hosts_python=self._is_host,
             root=self._root,
+            is_hidden=True,
         )
 
     def close(self) -> None:

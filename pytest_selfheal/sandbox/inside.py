@@ -36,6 +36,7 @@ MAX_ALONE = 8
 MAX_DOUBTFUL = 3
 """How many of those are, that may have met what their neighbours left half made."""
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 Modules = dict[str, types.ModuleType]
 """Those made of the texts that were sent with this one, by short name."""
 
@@ -85,6 +86,8 @@ def serve() -> None:
     for fd in (0, 1):
         os.dup2(null, fd)
     setup = json.loads(channel.receive())
+    if setup.get("is_hidden"):
+        set_readable(False)
     try:
         if setup["has_files"]:
             unpack(channel.receive(), setup["root"])
@@ -96,6 +99,12 @@ def serve() -> None:
     channel.send({"ready": True})
     job = json.loads(channel.receive())
     channel.send(run(channel, setup, job, modules))
+
+
+def set_readable(value: bool) -> None:
+    """Whether others of the same user may read this process's memory, files and variables."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, int(value), 0, 0, 0)
 
 
 def unpack(data: bytes, root: str) -> None:
@@ -333,6 +342,7 @@ def digest(path: str) -> str | None:
 def confine(limits: dict[str, Any], output_fd: int) -> None:
     """Make the forked process one that cannot flood or outlive its sandbox."""
     os.setsid()
+    set_readable(True)  # the process that runs the tests is as any other
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
         libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))  # it dies with its supervisor

@@ -64,6 +64,7 @@ class ParkedSandbox:
         root: str | None = None,
         killed_for_memory: Callable[[], bool] = lambda: False,
         data_limit_bytes: int | None = None,
+        is_hidden: bool = False,
     ) -> None:
         """Send the supervisor and the files, and wait until it is parked.
 
@@ -78,6 +79,8 @@ class ParkedSandbox:
             killed_for_memory: Asked where a process was killed by no doing of ours and
                 the sandbox has no count of its own that it can read.
             data_limit_bytes: A limit on each process's data, where nothing limits the whole.
+            is_hidden: Nobody outside needs to read the supervisor's memory, so that it may
+                be kept from the code in there as well.
 
         Raises:
             SandboxFailed: It did not come up. The channel is destroyed.
@@ -101,6 +104,7 @@ class ParkedSandbox:
             "sources": {name: _source(f"inside_{name}.py") for name in _INSIDE},
             "own_package": {} if has_hosts_python else _own_package(),
             "has_files": files is not None,
+            "is_hidden": is_hidden,
         }
         frames = [_source("inside.py").encode(), json.dumps(setup).encode()]
         self._park(b"".join(map(pack, frames if files is None else [*frames, files])))

@@ -1,0 +1,130 @@
+"""What code under test tries to get at, from inside a sandbox.
+
+A case is an entry of `ABUSES`: its name, and the body of a function `attack(host)` that returns
+something true, or returns at all where it says `return True` last, only if it got through. `host`
+says where things are outside: `port` (a listener on the host's loopback), `udp`, `abstract` and
+`path_socket` (listeners on Unix sockets), `secret` (a file below the user's home), `project` and
+`outside` (folders), `pid` (a process of the user's), `canary` (what the secrets hold).
+
+`NOT_STOPPED` names what a sandbox does not stop, with the reason; `docs/security.md` says it too.
+"""
+
+from __future__ import annotations
+
+ABUSES = {
+    # the network
+    "tcp_loopback": "socket.create_connection(('127.0.0.1', host['port']), 2)\nreturn True",
+    "tcp_localhost_name": "socket.create_connection(('localhost', host['port']), 2)\nreturn True",
+    "tcp_ipv6_loopback": "socket.create_connection(('::1', host['port']), 2)\nreturn True",
+    "tcp_internet": "socket.create_connection(('192.0.2.1', 80), 2)\nreturn True",
+    "tcp_metadata": "socket.create_connection(('169.254.169.254', 80), 2)\nreturn True",
+    "tcp_docker_bridge": "socket.create_connection(('172.17.0.1', host['port']), 2)\nreturn True",
+    "dns": "return socket.getaddrinfo('example.com', 80)",
+    "udp_loopback": (
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "s.connect(('127.0.0.1', host['udp']))\n"
+        "s.settimeout(1)\ns.send(b'x')\nreturn s.recv(10)"
+    ),
+    "udp_dns_server": (
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.settimeout(1)\n"
+        "s.sendto(b'x', ('192.0.2.53', 53))\nreturn True"
+    ),
+    "raw_socket": "socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)\nreturn True",
+    "packet_socket": "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\nreturn True",
+    "unix_abstract": (
+        "s = socket.socket(socket.AF_UNIX)\ns.connect('\\0' + host['abstract'])\nreturn True"
+    ),
+    "unix_path": "s = socket.socket(socket.AF_UNIX)\ns.connect(host['path_socket'])\nreturn True",
+    "docker_socket": (
+        "s = socket.socket(socket.AF_UNIX)\ns.connect('/var/run/docker.sock')\nreturn True"
+    ),
+    "docker_socket_run": (
+        "s = socket.socket(socket.AF_UNIX)\ns.connect('/run/docker.sock')\nreturn True"
+    ),
+    # what can be read
+    "secret_file": "return host['canary'] in open(host['secret']).read()",
+    "secret_by_link": (
+        "os.symlink(host['secret'], os.path.join(tempfile.mkdtemp(), 'x'))\n"
+        "return host['canary'] in open(os.path.join(tempfile.gettempdir(), 'x')).read()"
+    ),
+    "home_listing": "return os.listdir(os.path.dirname(host['secret']))",
+    "shadow": "return open('/etc/shadow').read()",
+    "root_ssh": "return os.listdir('/root/.ssh')",
+    "environment": "return host['canary'] in str(os.environ)",
+    "own_start_environment": (
+        "return host['canary'].encode() in open('/proc/self/environ', 'rb').read()"
+    ),
+    "key_variable": "return os.environ.get('OPENAI_API_KEY')",
+    "other_environment": "return open('/proc/%d/environ' % host['pid'], 'rb').read()",
+    "other_memory": "return open('/proc/%d/mem' % host['pid'], 'rb').fileno()",
+    "other_command_line": (
+        "return b'selfheal-outside' in open('/proc/%d/cmdline' % host['pid'], 'rb').read()"
+    ),
+    "project_dot_env": "return open('.env').read()",
+    "project_git": "return open('.git/config').read()",
+    "kernel_memory": "return open('/dev/mem', 'rb').read(1)",
+    "kernel_log": "return open('/dev/kmsg', 'rb').fileno()",
+    "disks": "return [open(p, 'rb').read(1) for p in glob.glob('/dev/[svn]d*')]",
+    # what can be written
+    "write_usr": "open('/usr/selfheal-was-here', 'w').write('x')\nreturn True",
+    "write_etc": "open('/etc/selfheal-was-here', 'w').write('x')\nreturn True",
+    "write_python": (
+        "open(os.path.join(os.path.dirname(os.__file__), 'selfheal_was_here.py'), 'w')\nreturn True"
+    ),
+    "write_packages": (
+        "import pytest\n"
+        "open(os.path.join(os.path.dirname(pytest.__file__), 'was_here.py'), 'w')\nreturn True"
+    ),
+    "write_outside": "open(os.path.join(host['outside'], 'x'), 'w').write('x')\nreturn True",
+    "write_through_link": (
+        "os.symlink(host['outside'], 'way_out')\nopen('way_out/x', 'w').write('x')\nreturn True"
+    ),
+    "hard_link": (
+        "os.link(os.path.join(host['outside'], 'file'), 'hard')\n"
+        "open('hard', 'a').write('x')\nreturn True"
+    ),
+    "sysctl": "open('/proc/sys/kernel/hostname', 'w').write('x')\nreturn True",
+    "sysctl_core_pattern": "os.open('/proc/sys/kernel/core_pattern', os.O_WRONLY)\nreturn True",
+    "any_sysctl": (
+        "found = 0\n"
+        "for path in glob.glob('/proc/sys/**', recursive=True):\n"
+        "    try:\n"
+        "        os.close(os.open(path, os.O_WRONLY))\n"
+        "        found += 1\n"
+        "    except OSError:\n"
+        "        pass\n"
+        "return found"
+    ),
+    "sysrq": "open('/proc/sysrq-trigger', 'w').write('b')\nreturn True",
+    "cgroup": "open('/sys/fs/cgroup/cgroup.procs', 'w').write('1')\nreturn True",
+    # privileges
+    "become_root": "os.setuid(0)\nreturn os.geteuid() == 0",
+    "setuid_program": ("return b'NoNewPrivs:\\t1' not in open('/proc/self/status', 'rb').read()"),
+    "chroot": "os.chroot(tempfile.mkdtemp())\nreturn True",
+    "mount": ("return libc.mount(b'none', tempfile.mkdtemp().encode(), b'tmpfs', 0, None) == 0"),
+    "unshare_user": "return libc.unshare(0x10000000) == 0 and os.geteuid() == 0",
+    "device_node": (
+        "os.mknod(tempfile.mkdtemp() + '/sda', 0o600 | stat.S_IFBLK, os.makedev(8, 0))\nreturn True"
+    ),
+    "reboot": "return libc.reboot(0x01234567) == 0",
+    "host_name": "return libc.sethostname(b'x', 1) == 0",
+    "clock": "time.clock_settime(time.CLOCK_REALTIME, 0)\nreturn True",
+    "kill_outside": "os.kill(host['pid'], 15)\nreturn True",
+    "ptrace_outside": "return libc.ptrace(16, host['pid'], 0, 0) == 0",
+    "nice": "os.nice(-10)\nreturn True",
+    "more_files": ("resource.setrlimit(resource.RLIMIT_NOFILE, (10**6, 10**6))\nreturn True"),
+    # limits
+    "open_files": (
+        "held = [open(os.devnull) for _ in range(200_000)]\nreturn len(held) == 200_000"
+    ),
+    "large_file": (
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "with open(tempfile.gettempdir() + '/big', 'wb') as file:\n"
+        "    for _ in range(400):\n"
+        "        file.write(bytes(2**20))\n"
+        "return True"
+    ),
+    "core_dump": "return resource.getrlimit(resource.RLIMIT_CORE)[1] != 0",
+}
+
+NOT_STOPPED: dict[str, dict[str, str]] = {"docker": {}, "bubblewrap": {}, "landlock": {}}
