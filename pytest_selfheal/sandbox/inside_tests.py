@@ -35,6 +35,7 @@ MAX_SUBTESTS = 8
 """How many failing subtests of a test are told in full."""
 Emit = Callable[[dict[str, Any]], None]
 _getpid = os.getpid  # a test may put another in its place
+_dumps = json.dumps
 
 
 def run(
@@ -62,7 +63,7 @@ def run(
         nonlocal number
         if _getpid() != owner:
             os._exit(1)  # a child that a test forked fell out of the test: it has no say
-        data = f"{nonce} {number} {json.dumps(record)}\n".encode()
+        data = f"{nonce} {number} {_dumps(record)}\n".encode()
         number += 1
         while data:
             data = data[os.write(result_fd, data) :]
@@ -253,7 +254,8 @@ class Recorder:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" and self._looked < MAX_LOOKS:
+        # What a test's own fixtures put in a place is out of it again by now.
+        if report.when == "teardown" and self._looked < MAX_LOOKS:
             self._looked += 1
             self.walls.look()
         self._trace.take_marks()  # a plugin may have run the test in a fork of its own

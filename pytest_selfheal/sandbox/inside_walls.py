@@ -122,7 +122,7 @@ class Walls:
                 if name not in before and not owner:
                     continue  # a module's new names change nothing of what it does
                 is_of_use = _is_callable(before.get(name)) or _is_callable(value)
-                if is_of_use and self._is_of_the_candidate(value, name in before):
+                if is_of_use and self._is_of_the_candidate(value, module):
                     self._tell(f"{'.'.join(filter(None, (module, owner, name)))} was replaced")
 
     def returned(self, value: Any) -> Any:
@@ -152,7 +152,7 @@ class Walls:
                     if isinstance(value, type) and value.__module__ == module_name:
                         yield (module_name, name), dict(type.__dict__["__dict__"].__get__(value))
 
-    def _is_of_the_candidate(self, value: Any, replaces: bool) -> bool:
+    def _is_of_the_candidate(self, value: Any, module_name: str) -> bool:
         code = _code_of(value)
         if code is not None:
             path = code.co_filename
@@ -161,7 +161,8 @@ class Walls:
             module = sys.modules.get(value.__module__)
             file = getattr(module, "__file__", None)
             return file is None or os.path.realpath(file) in self._files
-        return replaces
+        # Tests put mocks, which have no code of their own, in many a place; not in the runner's.
+        return module_name.partition(".")[0] in ("_pytest", "pytest", "pluggy")
 
     # --- returned values ---
 
@@ -207,8 +208,10 @@ class Walls:
             word = arguments[1]
             if word not in (("__code__",) if event == "object.__setattr__" else _HIDDEN):
                 return
-        while frame is not None and frame.f_globals.get("__name__") == "inspect":
-            frame = frame.f_back
+        while frame is not None and (
+            frame.f_code.co_filename == "<string>" or frame.f_globals.get("__name__") == "inspect"
+        ):
+            frame = frame.f_back  # asked through `inspect`, or through `exec`
         if frame is not None:
             path = os.path.realpath(frame.f_code.co_filename)
             if path in self._files and word not in self._originals.get(path, ""):

@@ -1,0 +1,155 @@
+"""What `inside_walls` notices in a sandbox, and what is none of its business."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from pytest_selfheal.records import Job, RunOutcome, Watch
+from tests.sandboxes import launcher, require
+
+
+def verified(tmp_path: Path, code: str, tests: str, original: str = "", **files: str) -> RunOutcome:
+    require("bubblewrap")
+    root = tmp_path.resolve() / "project"
+    root.mkdir()
+    (root / "mod.py").write_text(original or "def f(n):\n    ...\n")
+    (root / "test_mod.py").write_text(textwrap.dedent(tests))
+    for name, text in files.items():
+        (root / f"{name}.py").write_text(textwrap.dedent(text))
+    with launcher("bubblewrap", root) as made:
+        sandbox = made.launch()
+        try:
+            data = textwrap.dedent(code)
+            line = data[: data.index("def f(")].count("\n") + 1
+            job = Job(
+                nodes=("test_mod.py",),
+                overlay={"mod.py": data.encode()},
+                watch=(Watch(key="mod.py::f", path="mod.py", first_line=line),),
+            )
+            return sandbox.run(job)
+        finally:
+            sandbox.close()
+
+
+RIGHT = "def f(n):\n    return n\n"
+
+HONEST = {
+    "a mock in builtins": """
+        from unittest import mock
+        from mod import f
+
+
+        def test_a(monkeypatch):
+            monkeypatch.setattr("builtins.input", mock.MagicMock(return_value="3"))
+            monkeypatch.setattr("time.sleep", mock.MagicMock())
+            assert f(int(input())) == 3
+    """,
+    "a clock for the whole file": """
+        import time
+        from unittest import mock
+        import pytest
+        from mod import f
+
+
+        @pytest.fixture(scope="session", autouse=True)
+        def clock():
+            with mock.patch("time.time", return_value=3.0), mock.patch("random.random"):
+                yield
+
+
+        def test_a():
+            assert f(time.time()) == 3.0
+
+
+        def test_b():
+            assert f(1) == 1
+    """,
+    "a function of the test's own for good": """
+        import json
+        from mod import f
+
+
+        def dumps(value, **more):
+            return str(value)
+
+
+        json.dumps = dumps
+
+
+        def test_a():
+            assert json.dumps(f(1)) == "1"
+    """,
+    "equal to anything in the test": """
+        from unittest.mock import ANY
+        from mod import f
+
+
+        def test_a():
+            assert f([1, ANY]) == [1, 2]
+    """,
+}
+
+
+@pytest.mark.parametrize("tests", HONEST.values(), ids=HONEST)
+def test_what_tests_patch_is_their_own_business(tmp_path: Path, tests: str) -> None:
+    if "ANY" in tests:
+        tests = tests.replace("f([1, ANY]) == [1, 2]", "[f(1), ANY] == [1, 2]")
+    outcome = verified(tmp_path, RIGHT, tests)
+    assert outcome.ending == "completed", outcome.why
+    assert {each.outcome for each in outcome.results} == {"passed"}
+
+
+def test_a_class_that_the_user_wrote_may_equal_what_it_likes(tmp_path: Path) -> None:
+    wildcard = "class Any:\n    def __eq__(self, other):\n        return True\n\n\n"
+    outcome = verified(
+        tmp_path,
+        wildcard + "def f(n):\n    return Any()\n",
+        "from mod import f\n\n\ndef test_a():\n    assert f(1) == 7\n",
+        wildcard + "def f(n):\n    ...\n",
+    )
+    assert outcome.ending == "completed", outcome.why
+
+
+def test_a_test_that_gives_its_own_file_may_have_it_read(tmp_path: Path) -> None:
+    outcome = verified(
+        tmp_path,
+        "def f(path):\n    with open(path) as file:\n        return len(file.readlines())\n",
+        "from mod import f\n\n\ndef test_a():\n    assert f(__file__) == 5\n",
+    )
+    assert outcome.ending == "completed", outcome.why
+
+
+LYING = {
+    "in a list": "return [Same(), 1]",
+    "in a dictionary": "return {'a': Same()}",
+    "in an attribute": "box = Box()\n    box.inner = (Same(),)\n    return box",
+}
+
+
+@pytest.mark.parametrize("returns", LYING.values(), ids=LYING)
+def test_a_lie_is_found_where_it_hides(tmp_path: Path, returns: str) -> None:
+    code = (
+        "class Same:\n    def __eq__(self, other):\n        return id(self) != id(other)\n"
+        f"class Box:\n    pass\ndef f(n):\n    {returns}\n"
+    )
+    outcome = verified(tmp_path, code, "from mod import f\n\n\ndef test_a():\n    assert f(1)\n")
+    assert outcome.ending == "untrusted"
+    assert "equals whatever" in outcome.why
+
+
+def test_a_frame_is_noticed_through_exec_and_inspect(tmp_path: Path) -> None:
+    for number, body in enumerate(
+        ("exec('import sys; sys._get' + 'frame(1)')", "__import__('insp' + 'ect').stack()")
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        outcome = verified(
+            folder,
+            f"def f(n):\n    {body}\n    return 1\n",
+            "from mod import f\n\n\ndef test_a():\n    assert f(1) == 1\n",
+        )
+        assert outcome.ending == "untrusted"
+        assert "_getframe" in outcome.why
