@@ -16,8 +16,8 @@ ABUSES = {
     "tcp_loopback": "socket.create_connection(('127.0.0.1', host['port']), 2)\nreturn True",
     "tcp_localhost_name": "socket.create_connection(('localhost', host['port']), 2)\nreturn True",
     "tcp_ipv6_loopback": "socket.create_connection(('::1', host['port']), 2)\nreturn True",
-    "tcp_internet": "socket.create_connection(('192.0.2.1', 80), 2)\nreturn True",
-    "tcp_metadata": "socket.create_connection(('169.254.169.254', 80), 2)\nreturn True",
+    "tcp_internet": "return left_the_machine('192.0.2.1')",
+    "tcp_metadata": "return left_the_machine('169.254.169.254')",
     "tcp_docker_bridge": "socket.create_connection(('172.17.0.1', host['port']), 2)\nreturn True",
     "dns": "return socket.getaddrinfo('example.com', 80)",
     "udp_loopback": (
@@ -44,8 +44,9 @@ ABUSES = {
     # what can be read
     "secret_file": "return host['canary'] in open(host['secret']).read()",
     "secret_by_link": (
-        "os.symlink(host['secret'], os.path.join(tempfile.mkdtemp(), 'x'))\n"
-        "return host['canary'] in open(os.path.join(tempfile.gettempdir(), 'x')).read()"
+        "link = os.path.join(tempfile.mkdtemp(), 'x')\n"
+        "os.symlink(host['secret'], link)\n"
+        "return host['canary'] in open(link).read()"
     ),
     "home_listing": "return os.listdir(os.path.dirname(host['secret']))",
     "shadow": "return open('/etc/shadow').read()",
@@ -102,7 +103,7 @@ ABUSES = {
     "setuid_program": ("return b'NoNewPrivs:\\t1' not in open('/proc/self/status', 'rb').read()"),
     "chroot": "os.chroot(tempfile.mkdtemp())\nreturn True",
     "mount": ("return libc.mount(b'none', tempfile.mkdtemp().encode(), b'tmpfs', 0, None) == 0"),
-    "unshare_user": "return libc.unshare(0x10000000) == 0 and os.geteuid() == 0",
+    "unshare_user": "return libc.unshare(0x10000000) == 0",
     "device_node": (
         "os.mknod(tempfile.mkdtemp() + '/sda', 0o600 | stat.S_IFBLK, os.makedev(8, 0))\nreturn True"
     ),
