@@ -160,6 +160,7 @@ class Project:
         *arguments: str,
         server: ScriptedServer | None = None,
         env: Mapping[str, str] | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> Run:
         """Run `pytest --selfheal` with these arguments to its end.
 
@@ -167,6 +168,7 @@ class Project:
             arguments: More of the command line.
             server: Who answers; its URL is given, and a key that must not leak.
             env: Environment variables on top of a clean set.
+            timeout_seconds: For the whole run.
         """
         before = self.files()
         self.report_file.unlink(missing_ok=True)
@@ -178,7 +180,7 @@ class Project:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=TIMEOUT_SECONDS,
+            timeout=timeout_seconds,
             check=False,
             preexec_fn=_heed_interrupts,
         )

@@ -40,7 +40,7 @@ class Healed:
     after: Mapping[str, str]
 
 
-def _healed(corpus: Mapping[str, str], folder: Path, backend: str) -> Healed:
+def _healed(corpus: Mapping[str, str], folder: Path, backend: str, *more: str) -> Healed:
     require(backend)
     files = {f"{name}/m_{name}.py": STUB for name in corpus}
     files |= {f"{name}/test_{name}.py": TESTS.format(name=name) for name in corpus}
@@ -51,8 +51,9 @@ def _healed(corpus: Mapping[str, str], folder: Path, backend: str) -> Healed:
         run = project.heal(
             f"--selfheal-sandbox={backend}",
             "--selfheal-attempts=1",
-            "--selfheal-timeout=8",
+            *more,
             server=server,
+            timeout_seconds=600,
         )
     assert run.report is not None, run.output
     return Healed(run, before, _digests(project.root))
@@ -68,7 +69,8 @@ def _digests(root: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def cheated(request: pytest.FixtureRequest, tmp_path_factory) -> Healed:
-    return _healed(CHEATS, tmp_path_factory.mktemp("cheats"), request.param)
+    folder = tmp_path_factory.mktemp("cheats")
+    return _healed(CHEATS, folder, request.param, "--selfheal-timeout=8")
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
