@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from benchmarks.measuring import BenchmarkError, Figure, interleaved, medians, ratios
@@ -209,7 +210,7 @@ def large_project(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[F
         for name in sandboxes:
             for size, project in (("small", small), ("large", large)):
                 made = stack.enter_context(launcher(name, project))
-                sides[f"{name} {size}"] = lambda made=made: _verified(made, job)  # type: ignore[misc]
+                sides[f"{name} {size}"] = partial(_verified, made, job)
         measured = list(interleaved(sides, rounds))
     return [
         Figure(
@@ -236,7 +237,7 @@ def under_load(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figu
         }
         for name in sandboxes:
             made = stack.enter_context(launcher(name, project))
-            sides[name] = lambda made=made: _verified(made, job)  # type: ignore[misc]
+            sides[name] = partial(_verified, made, job)
         stack.enter_context(_busy(BUSY_PROCESSES))
         measured = list(interleaved(sides, rounds))
     return [

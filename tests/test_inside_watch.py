@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pytest_selfheal.sandbox import inside_watch, parked
+from pytest_selfheal.sandbox import inside_watch
 from pytest_selfheal.sandbox.inside_watch import Watched, waited_seconds
 
 NONCE = "n"
@@ -51,10 +51,6 @@ def test_what_it_waited_is_allowed_up_to_a_bound(sleeper, monkeypatch) -> None:
     monkeypatch.setattr(inside_watch, "waited_seconds", lambda pid: 60.0)
     sleeper.wait(Patient(), time.monotonic() + 0.05)
     assert sleeper.timed_out
-
-
-def test_the_host_waits_as_long_as_the_supervisor_may_take() -> None:
-    assert parked.STRETCH == 1 + inside_watch.MAX_STRETCH
 
 
 def test_a_process_that_nobody_knows_has_waited_for_nothing() -> None:

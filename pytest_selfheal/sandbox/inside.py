@@ -86,7 +86,7 @@ def serve() -> None:
     for fd in (0, 1):
         os.dup2(null, fd)
     setup = json.loads(channel.receive())
-    if setup.get("is_hidden"):
+    if setup["is_hidden"]:
         set_readable(False)
     try:
         if setup["has_files"]:

@@ -180,8 +180,10 @@ class Walls:
             if re.search(rf"\bclass\s+{kind.__name__}\b", self._originals.get(path, "")):
                 continue  # the user's own, which may equal what it likes
             pairs = (*_STRANGERS, *_neighbours(value))
-            if any(_equals(value, one) and _equals(value, other) for one, other in pairs):
-                return True
+            for one, other in pairs:
+                # Of a very large number the neighbours are the number itself.
+                if one != other and _equals(value, one) and _equals(value, other):
+                    return True
         return False
 
     # --- what it reaches for ---

@@ -17,13 +17,12 @@ from pytest_selfheal.errors import SandboxFailed
 from pytest_selfheal.records import Job, Limits, RunOutcome
 from pytest_selfheal.sandbox.conclude import conclude
 from pytest_selfheal.sandbox.frames import Channel, pack, pack_json, receive_json
+from pytest_selfheal.sandbox.inside_watch import MAX_STRETCH
 from pytest_selfheal.sandbox.workspace import Workspace
 
 START_SECONDS = 60.0
 GRACE_SECONDS = 10.0
 """How long after a job's own time limit the host waits for the supervisor to say so."""
-STRETCH = 3
-"""How many times that limit may take on a busy machine: `inside_watch` adds twice of it."""
 
 # Reads the supervisor's text from standard input, so that a sandbox needs nothing of ours.
 BOOTSTRAP = """\
@@ -140,7 +139,7 @@ class ParkedSandbox:
 
     def _run(self, job: Job) -> RunOutcome:
         timeout = job.timeout_seconds or self._limits.timeout_seconds
-        deadline = time.monotonic() + STRETCH * timeout + GRACE_SECONDS
+        deadline = time.monotonic() + (1 + MAX_STRETCH) * timeout + GRACE_SECONDS
         try:
             self._channel.send(pack_json(_message(job, timeout)), deadline)
             answer = receive_json(self._channel, deadline)

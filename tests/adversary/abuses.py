@@ -50,7 +50,10 @@ ABUSES = {
     ),
     "home_listing": "return os.listdir(os.path.dirname(host['secret']))",
     "shadow": "return open('/etc/shadow').read()",
-    "root_ssh": "return os.listdir('/root/.ssh')",
+    "ssh_key": (
+        "home = os.path.dirname(host['secret'])\n"
+        "return open(os.path.join(home, '.ssh', 'id_ed25519')).read()"
+    ),
     "environment": "return host['canary'] in str(os.environ)",
     "own_start_environment": (
         "return host['canary'].encode() in open('/proc/self/environ', 'rb').read()"
@@ -100,7 +103,7 @@ ABUSES = {
     "cgroup": "open('/sys/fs/cgroup/cgroup.procs', 'w').write('1')\nreturn True",
     # privileges
     "become_root": "os.setuid(0)\nreturn os.geteuid() == 0",
-    "setuid_program": ("return b'NoNewPrivs:\\t1' not in open('/proc/self/status', 'rb').read()"),
+    "new_privileges": ("return b'NoNewPrivs:\\t1' not in open('/proc/self/status', 'rb').read()"),
     "chroot": "os.chroot(tempfile.mkdtemp())\nreturn True",
     "mount": ("return libc.mount(b'none', tempfile.mkdtemp().encode(), b'tmpfs', 0, None) == 0"),
     "unshare_user": "return libc.unshare(0x10000000) == 0",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_selfheal.records import Job
+from pytest_selfheal.records import Job, RunOutcome
 from tests.adversary.abuses import ABUSES, NOT_STOPPED
 from tests.sandboxes import BACKENDS, launcher, require
 
@@ -55,6 +56,8 @@ class Outside:
             each.mkdir()
         (self.outside / "file").write_text("mine")
         (self.home / "key").write_text(CANARY)
+        (self.home / ".ssh").mkdir()
+        (self.home / ".ssh" / "id_ed25519").write_text(CANARY)
         (self.project / ".env").write_text(CANARY)
         (self.project / ".git").mkdir()
         (self.project / ".git" / "config").write_text(CANARY)
@@ -118,6 +121,16 @@ def outside(tmp_path: Path) -> Iterator[Outside]:
     made.close()
 
 
+def probed(backend: str, root: Path) -> RunOutcome:
+    """What became of a project's `test_probe.py` in a sandbox."""
+    with launcher(backend, root) as made:
+        sandbox = made.launch()
+        try:
+            return sandbox.run(Job(nodes=("test_probe.py",)))
+        finally:
+            sandbox.close()
+
+
 def _tree(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -130,8 +143,6 @@ def _tree(folder: Path) -> dict[str, bytes]:
 def test_nothing_gets_out(backend: str, outside: Outside, monkeypatch, subtests) -> None:
     require(backend)
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
-    import json
-
     text = HEAD.format(host=json.dumps(outside.told()))
     for name, body in ABUSES.items():
         text += f"\n\ndef test_{name}():\n    def attack(host):\n"
@@ -140,12 +151,7 @@ def test_nothing_gets_out(backend: str, outside: Outside, monkeypatch, subtests)
     text += "\n\ndef test_the_probes_work():\n    assert not got_through(lambda host: True)\n"
     (outside.project / "test_probe.py").write_text(text)
     before = _tree(outside.project), _tree(outside.outside)
-    with launcher(backend, outside.project) as made:
-        sandbox = made.launch()
-        try:
-            outcome = sandbox.run(Job(nodes=("test_probe.py",)))
-        finally:
-            sandbox.close()
+    outcome = probed(backend, outside.project)
     assert outcome.ending == "completed", outcome.why
     results = {each.nodeid.partition("::test_")[2]: each for each in outcome.results}
     assert results["the_probes_work"].outcome == "failed", "what gets through would not be seen"
@@ -186,12 +192,7 @@ def test_the_supervisors_memory_files_and_variables_are_out_of_reach(
         "    assert os.listdir('/proc/self/fd')\n"
         "    assert open('/proc/self/environ', 'rb').read()\n"
     )
-    with launcher(backend, root) as made:
-        sandbox = made.launch()
-        try:
-            outcome = sandbox.run(Job(nodes=("test_probe.py",)))
-        finally:
-            sandbox.close()
+    outcome = probed(backend, root)
     assert outcome.ending == "completed", outcome.why
     assert len(outcome.results) == 7
     assert [each for each in outcome.results if each.outcome != "passed"] == []
