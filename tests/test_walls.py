@@ -153,3 +153,14 @@ def test_a_frame_is_noticed_through_exec_and_inspect(tmp_path: Path) -> None:
         )
         assert outcome.ending == "untrusted"
         assert "_getframe" in outcome.why
+
+
+def test_a_very_large_number_with_a_comparison_of_its_own_is_no_lie(tmp_path: Path) -> None:
+    code = (
+        "class Size(float):\n    def __eq__(self, other):\n        return float(self) == other\n"
+        "    __hash__ = float.__hash__\n\n\ndef f(n):\n    return Size(n)\n"
+    )
+    tests = "from mod import f\n\n\ndef test_a():\n    assert f(1e300) == 1e300\n"
+    outcome = verified(tmp_path, code, tests + "    assert f(float('inf')) > 1\n")
+    assert outcome.ending == "completed", outcome.why
+    assert {each.outcome for each in outcome.results} == {"passed"}

@@ -8,12 +8,9 @@ host concludes the verdict from the whole.
 
 from __future__ import annotations
 
-import ast
-import contextlib
 import importlib
 import importlib.util
 import json
-import linecache
 import mmap
 import os
 import random
@@ -130,6 +127,7 @@ class Recorder:
         )
         self._selected: dict[str, list[str]] = setup["selected"]
         self._checks: dict[str, str] = job["checks"]
+        self._checker = modules["checks"]
         self._seed: int | None = job["shuffle_seed"]
         self._emit = emit
         self._reports = modules["reports"]
@@ -343,11 +341,7 @@ class Recorder:
 
     def _run_checks(self) -> None:
         __tracebackhide__ = True
-        for path, text in self._checks.items():
-            full = os.path.join(self._root, path)
-            module = module_of(full)
-            if module is not None:
-                run_checks(text, vars(module))
+        self._checker.run(self._root, self._checks)
 
 
 def is_below(nodeid: str, selected: list[str] | None) -> bool:
@@ -369,18 +363,6 @@ def planted() -> None:
     assert left == right
 
 
-def run_checks(text: str, names: dict[str, Any]) -> None:
-    """Run asserts in a copy of a module's names, explained as pytest explains its own."""
-    from _pytest.assertion.rewrite import rewrite_asserts
-
-    __tracebackhide__ = True
-    name = "<checks>"
-    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-    tree = ast.parse(text, name)
-    rewrite_asserts(tree, text.encode())
-    exec(compile(tree, name, "exec", dont_inherit=True), dict(names))  # noqa: S102
-
-
 def drop_orphans(root: str) -> None:
     """Forget the project's modules whose package is gone: its import failed halfway.
 
@@ -393,21 +375,3 @@ def drop_orphans(root: str) -> None:
         is_ours = isinstance(file, str) and os.path.realpath(file).startswith(root + os.sep)
         if package and package not in sys.modules and is_ours:
             del sys.modules[name]
-
-
-def module_of(path: str) -> Any:
-    """The module that was read from a file, imported if no test did; None if that fails."""
-    real = os.path.realpath(path)
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and os.path.realpath(file) == real:
-            return module
-    for folder in sys.path:
-        start = os.path.join(os.path.realpath(folder), "")
-        if real.startswith(start) and real.endswith(".py"):
-            name = real[len(start) : -len(".py")].removesuffix("/__init__").replace(os.sep, ".")
-            with contextlib.suppress(Exception):
-                module = importlib.import_module(name)
-                if os.path.realpath(module.__file__ or "") == real:
-                    return module
-    return None

@@ -39,7 +39,10 @@ text = read(int.from_bytes(read(4), "big"))
 exec(compile(text, "<selfheal>", "exec"), {"__name__": "selfheal_inside"})
 """
 
-_INSIDE = ("watch", "reports", "session", "imports", "children", "child", "trace", "walls", "tests")
+_INSIDE = (
+    "watch", "reports", "session", "imports", "children", "child", "trace", "walls", "checks",
+    "tests",
+)  # fmt: skip
 """What is sent beside the supervisor's own text."""
 
 _IMAGE_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LC_CTYPE")
