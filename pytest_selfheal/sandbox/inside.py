@@ -142,6 +142,7 @@ def warm_up(setup: dict[str, Any]) -> Modules:
     run_empty_session(pytest, setup["plugin_args"], modules["session"].Calm())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        modules["walls"].remember_runner()
         for name in setup["warm"]:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)

@@ -15,8 +15,8 @@ import os
 import re
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 RETURNED = "__selfheal_returned__"
 PLAIN = "__selfheal_plain__"
@@ -63,6 +63,31 @@ _STRANGERS: tuple[tuple[Any, Any], ...] = (
 """Pairs that are unequal: what equals both of a pair equals whatever it is held against."""
 
 
+class Namespace(NamedTuple):
+    """A module or a class of the runner, and what its names stood for."""
+
+    module: str
+    owner: str
+    """The class's name, empty for the module itself."""
+    now: Mapping[str, Any]
+    before: dict[str, Any]
+
+
+_runner: list[Namespace] = []
+
+
+def remember_runner() -> None:
+    """Note what is watched, while a sandbox is parked: a job is not to pay for it."""
+    for module_name in _WATCHED_MODULES:
+        with contextlib.suppress(ImportError):
+            names = vars(importlib.import_module(module_name))
+            _runner.append(Namespace(module_name, "", names, dict(names)))
+            if module_name.startswith(("_pytest", "pluggy", "unittest")):
+                for name, value in list(names.items()):
+                    if isinstance(value, type) and value.__module__ == module_name:
+                        _runner.append(Namespace(module_name, name, vars(value), dict(vars(value))))
+
+
 class Walls:
     """Watches the runner, the returned values, and what the candidate's files reach for."""
 
@@ -91,7 +116,6 @@ class Walls:
         self._originals = {files[path]: text for path, text in originals.items()}
         self._root = os.path.realpath(root) + os.sep
         self._may_read_tests = any(map(_names_itself, judges))
-        self._before: dict[tuple[str, str], dict[str, Any]] = {}
         self._is_looking = False
 
     @property
@@ -100,24 +124,20 @@ class Walls:
         return bool(self._files)
 
     def install(self) -> None:
-        """Begin to watch: to be called before any of the project is imported."""
+        """Begin to listen: to be called before any of the project is imported."""
         if not self._files:
             return
         setattr(builtins, RETURNED, self.returned)
         setattr(builtins, PLAIN, _PLAIN)
         setattr(builtins, TYPE, type)
-        for name in _WATCHED_MODULES:
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
-        self._before = dict(self._holders())
         sys.addaudithook(self._audit)
 
     def look(self) -> None:
         """Compare the runner with what it was."""
-        for (module, owner), now in self._holders() if self._before else ():
-            before = self._before.get((module, owner), {})
-            for name, value in now.items():
-                if before.get(name, None) is value and name in before:
+        for module, owner, now, before in _runner if self._files else ():
+            for name in tuple(now):
+                value = now.get(name)
+                if name in before and before[name] is value:
                     continue
                 if name not in before and not owner:
                     continue  # a module's new names change nothing of what it does
@@ -140,27 +160,15 @@ class Walls:
 
     # --- the runner ---
 
-    def _holders(self) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
-        for module_name in _WATCHED_MODULES:
-            module = sys.modules.get(module_name)
-            if module is None:
-                continue
-            names = dict(vars(module))
-            yield (module_name, ""), names
-            if module_name.startswith(("_pytest", "pluggy", "unittest")):
-                for name, value in names.items():
-                    if isinstance(value, type) and value.__module__ == module_name:
-                        yield (module_name, name), dict(type.__dict__["__dict__"].__get__(value))
-
     def _is_of_the_candidate(self, value: Any, module_name: str) -> bool:
         code = _code_of(value)
         if code is not None:
             path = code.co_filename
-            return path == "<string>" or os.path.realpath(path) in self._files
+            return path == "<string>" or _real(path) in self._files
         if isinstance(value, type):
             module = sys.modules.get(value.__module__)
             file = getattr(module, "__file__", None)
-            return file is None or os.path.realpath(file) in self._files
+            return file is None or _real(file) in self._files
         # Tests put mocks, which have no code of their own, in many a place; not in the runner's.
         return module_name.partition(".")[0] in ("_pytest", "pytest", "pluggy")
 
@@ -174,7 +182,7 @@ class Walls:
             code = _code_of(_looked_up(kind, name))
             if code is None:
                 continue
-            path = os.path.realpath(code.co_filename)
+            path = _real(code.co_filename)
             if path not in self._files and code.co_filename != "<string>":
                 continue
             if re.search(rf"\bclass\s+{kind.__name__}\b", self._originals.get(path, "")):
@@ -215,7 +223,7 @@ class Walls:
         ):
             frame = frame.f_back  # asked through `inspect`, or through `exec`
         if frame is not None:
-            path = os.path.realpath(frame.f_code.co_filename)
+            path = _real(frame.f_code.co_filename)
             if path in self._files and word not in self._originals.get(path, ""):
                 self._tell(f"the code reached for {word!r} under a name that it hid")
 
@@ -230,7 +238,7 @@ class Walls:
         for _ in range(MAX_FRAMES):
             if frame is None:
                 return None
-            if os.path.realpath(frame.f_code.co_filename) in self._files:
+            if _real(frame.f_code.co_filename) in self._files:
                 return frame
             name = frame.f_globals.get("__name__", "")
             if frame.f_code.co_filename.startswith("<frozen importlib") or (
@@ -239,6 +247,10 @@ class Walls:
                 return None
             frame = frame.f_back
         return None
+
+
+# The interpreter tells of a frame for each entry of a traceback; no disk is asked each time.
+_real = functools.lru_cache(maxsize=None)(os.path.realpath)
 
 
 def _names_itself(path: str) -> bool:
