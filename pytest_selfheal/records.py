@@ -183,6 +183,8 @@ class Job:
     """The model's own asserts, by the path of the module whose names they use."""
     shuffle_seed: int | None = None
     """Runs the tests in another order where given."""
+    under_trial: frozenset[str] = frozenset()
+    """Keys of watched functions: some tests that pass with them are run as controls too."""
     timeout_seconds: float | None = None
     """Wall seconds, if not the sandbox's own limit."""
 
@@ -223,6 +225,8 @@ class RunOutcome:
     """The tail of what the process itself printed, where that explains the ending."""
     seconds: float = 0.0
     """As the host saw them, from the job being sent to the outcome."""
+    was_in_controls: bool = False
+    """It ended early, after all its tests, in a test that was run once more as a control."""
 
 
 # --- ask -------------------------------------------------------------------------------

@@ -140,6 +140,7 @@ class _Loop:
             snapshot.code.including(pieces),
             checks=checks,
             timeout_seconds=snapshot.suite_seconds if len(tests) > MANY_TESTS else None,
+            under_trial=self._group.keys,
         )
         if outcome.ending == "sandbox-failed":
             raise SandboxFailed(outcome.why)

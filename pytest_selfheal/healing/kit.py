@@ -6,7 +6,7 @@ Shared by all threads of a run; nothing in it changes but what `overlays` rememb
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -186,9 +186,19 @@ class Kit:
         checks: Mapping[str, str] | None = None,
         shuffle_seed: int | None = None,
         timeout_seconds: float | None = None,
+        under_trial: Collection[str] = (),
         is_last: bool = False,
     ) -> RunOutcome:
         """Run tests in a fresh sandbox with this code in place.
+
+        Args:
+            tests: What is run.
+            pieces: The code, by its stubs' keys.
+            checks: The model's own asserts, by the module whose names they use.
+            shuffle_seed: Another order.
+            timeout_seconds: If not the sandbox's own limit.
+            under_trial: Stubs whose tests must be able to fail as well.
+            is_last: No other verification is about to follow.
 
         Raises:
             SandboxFailed: None could be started, or it was lost.
@@ -196,18 +206,22 @@ class Kit:
             EditConflict: A file cannot take them.
         """
         files = self.overlays.files(pieces)
-        return self.pool.run(
-            Job(
-                nodes=tuple(tests),
-                without_tests=frozenset(node for node in tests if self._holds_no_test(node)),
-                overlay={path: file.data for path, file in files.items()},
-                watch=self.overlays.watch(files),
-                checks=checks or {},
-                shuffle_seed=shuffle_seed,
-                timeout_seconds=timeout_seconds,
-            ),
-            ahead=0 if is_last else 1,
+        job = Job(
+            nodes=tuple(tests),
+            without_tests=frozenset(node for node in tests if self._holds_no_test(node)),
+            overlay={path: file.data for path, file in files.items()},
+            watch=self.overlays.watch(files),
+            checks=checks or {},
+            shuffle_seed=shuffle_seed,
+            timeout_seconds=timeout_seconds,
+            under_trial=frozenset(under_trial),
         )
+        ahead = 0 if is_last else 1
+        outcome = self.pool.run(job, ahead=ahead)
+        if outcome.was_in_controls:
+            # A test that came to no end with wrong code says nothing against the right one.
+            outcome = self.pool.run(replace(job, under_trial=frozenset()), ahead=ahead)
+        return outcome
 
     def _holds_no_test(self, node: str) -> bool:
         if "::" in node:

@@ -44,7 +44,13 @@ def conclude(
         why=why,
         results=tuple(each for each in results if _own_name(each.nodeid) != PLANTED),
         output="" if ending == "completed" else answer["output"],
+        was_in_controls=ending in ("timeout", "crashed", "out-of-memory")
+        and _is_in_controls(records),
     )
+
+
+def _is_in_controls(records: Sequence[dict[str, Any]]) -> bool:
+    return any(_of(records, "controls")) and not any(_of(records, "controlled"))
 
 
 def _with_known_keys(

@@ -66,6 +66,14 @@ def entered_alone(lines: list[dict[str, Any]]) -> list[str]:
     return list(keys)
 
 
+def outcome_of(report: pytest.TestReport) -> str:
+    """What a report says, in words of ours."""
+    if hasattr(report, "wasxfail"):
+        return "xpassed" if report.passed else "xfailed"
+    # A plugin may have its own word for a failure that it wants to try again.
+    return report.outcome if report.outcome in ("passed", "skipped") else "failed"
+
+
 def subtest_of(report: pytest.TestReport) -> str | None:
     """What the report of a subtest is called, None for the report of a test."""
     if getattr(report, "context", None) is None:

@@ -79,6 +79,10 @@ def run(
     recorder.walls = walls
     tracer.looks_at_returned = walls.watches
     walls.install()
+    recorder.controls = modules["controls"].Controls(
+        modules["twins"], tracer.trace, job, tracer.texts, nonce, emit
+    )
+    tracer.change_tests = recorder.controls.make_tell
     status = pytest.main(arguments(setup, job), plugins=[modules["session"].Calm(), recorder])
     emit({"kind": "end", "status": int(status)})
 
@@ -140,6 +144,9 @@ class Recorder:
         self._by_fixture: dict[int, tuple[Any, dict[str, None]]] = {}
         self._subtests = 0
         self.walls: Any = None
+        self.controls: Any = None
+        self._outcomes: list[str] = []
+        self._seconds = 0.0
         self._looked = 0
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -211,15 +218,30 @@ class Recorder:
         self._emit({"kind": "imported", "entered": self._entered_at_collection})
         for item in chosen:
             self._session.stretch_deadline(item)
+        self.controls.remember(chosen)
+        self.walls.remember_tests({str(item.path) for item in chosen})
         items[:] = [*chosen, *self._own_items(chosen)]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        if self.controls.current is not None:
+            return (yield)
+        if item.name == PLANTED:
+            self.controls.run(item)
         self._trace.begin()
+        self._outcomes, self._seconds = [], 0.0
         self._opened = {}
         self._subtests = 0
         self._emit({"kind": "start", "id": item.nodeid})
-        return (yield)
+        result = yield
+        if item.name not in (PLANTED, CHECKS):
+            self.controls.note(item, self._outcomes, self._seconds)
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self) -> Generator[None, Any, Any]:
+        with self.controls.calling():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
@@ -234,6 +256,8 @@ class Recorder:
         self, item: pytest.Item, call: pytest.CallInfo[Any]
     ) -> Generator[None, Any, Any]:
         report = yield
+        if self.controls.current is not None:
+            return report
         self._trace.take_marks()
         if call.excinfo is not None:
             self._tracer.note_unawaited(call.excinfo.value)
@@ -252,17 +276,20 @@ class Recorder:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        outcome = self._reports.outcome_of(report)
+        subtest = self._reports.subtest_of(report)
+        if self.controls.current is not None:
+            if subtest is None or outcome == "failed":
+                self.controls.current.outcomes.append(outcome)
+            return
         # What a test's own fixtures put in a place is out of it again by now.
         if report.when == "teardown" and self._looked < MAX_LOOKS:
             self._looked += 1
             self.walls.look()
         self._trace.take_marks()  # a plugin may have run the test in a fork of its own
-        outcome: str = report.outcome
-        if hasattr(report, "wasxfail"):
-            outcome = "xpassed" if report.passed else "xfailed"
-        elif outcome not in ("passed", "skipped"):
-            outcome = "failed"  # a plugin's own word for a failure that it wants to try again
-        subtest = self._reports.subtest_of(report)
+        self._seconds += report.duration
+        if subtest is None or outcome == "failed":
+            self._outcomes.append(outcome)
         if subtest is not None:
             if outcome == "passed" or getattr(report, "selfheal_own_skip", False):
                 return  # what ends the phase is the report on the test itself

@@ -20,7 +20,7 @@ import re
 import sys
 import types
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 NAME = "__selfheal_entered__"
@@ -61,9 +61,19 @@ class Trace:
         self._marks = marks
         self.noted: set[int] = set()
         """What need not be told again: code that looks here first takes no frame for it."""
+        self.failing: frozenset[int] = frozenset()
+        """Functions that call `fail` with their frame, in the place of what they do."""
+        self.fail: Callable[[types.FrameType], None] = lambda _: None
+
+    def numbers_of(self, keys: Collection[str]) -> frozenset[int]:
+        """The numbers of watched functions."""
+        return frozenset(number for number, key in enumerate(self._keys) if key in keys)
 
     def entered(self, number: int) -> None:
         """A watched function was entered."""
+        if number in self.failing:
+            self.fail(sys._getframe(1))
+            return
         self.noted.add(number)
         self._marks[number] = 1
         key = self._keys[number]
@@ -161,6 +171,10 @@ class Tracer:
             if each["compiled_in"]:
                 self._compiled_in.add(place)
         self.files = {path for path, _ in self._numbers}
+        self.texts: dict[str, bytes] = {}
+        """The texts of modules whose assertions were rewritten, by their real paths."""
+        self.change_tests: Callable[[ast.Module], None] = lambda _: None
+        """Called with each such module before that."""
         self.looks_at_returned = False
         """Whether values that watched functions return are shown to `inside_walls`."""
         self._unawaited: set[int] = set()
@@ -208,9 +222,12 @@ class Tracer:
 
         def rewrite_asserts(mod: ast.Module, source: bytes, *rest: Any, **more: Any) -> None:
             path = rest[0] if rest else more.get("module_path")
-            if path is not None and os.path.realpath(path) in self.files:
-                self.instrument(mod, os.path.realpath(path))
-                self._look_at_returned(mod, os.path.realpath(path))
+            real = os.path.realpath(path) if path is not None else ""
+            self.texts.setdefault(real, source)
+            self.change_tests(mod)
+            if real in self.files:
+                self.instrument(mod, real)
+                self._look_at_returned(mod, real)
             plain_rewrite(mod, source, *rest, **more)
 
         rewrite.rewrite_asserts = rewrite_asserts

@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 RETURNED = "__selfheal_returned__"
@@ -36,6 +36,7 @@ _WATCHED_MODULES = (
     "_pytest.assertion.util", "unittest", "unittest.case", "unittest.result",
     "math", "operator", "json", "json.encoder", "json.decoder", "time", "random",
 )  # fmt: skip
+_OF_RUNNER = ("pytest", "_pytest", "unittest")
 _EVENTS = frozenset(
     {
         "open", "sys._getframe", "sys._current_frames", "sys.settrace", "sys.setprofile",
@@ -117,6 +118,7 @@ class Walls:
         self._root = os.path.realpath(root) + os.sep
         self._may_read_tests = any(map(_names_itself, judges))
         self._is_looking = False
+        self._tests: list[Namespace] = []
 
     @property
     def watches(self) -> bool:
@@ -132,8 +134,26 @@ class Walls:
         setattr(builtins, TYPE, type)
         sys.addaudithook(self._audit)
 
+    def remember_tests(self, paths: Collection[str]) -> None:
+        """Note what the names in modules of tests stand for, before any test runs."""
+        real = {os.path.realpath(path) for path in paths} if self._files else ()
+        for name, module in list(sys.modules.items()) if real else ():
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str) and _real(file) in real and name != "__main__":
+                before = {key: value for key, value in vars(module).items() if _judges(value, file)}
+                self._tests.append(Namespace(name, "", vars(module), before))
+
     def look(self) -> None:
-        """Compare the runner with what it was."""
+        """Compare the runner, and what tests judge by, with what they were."""
+        for module, _, now, before in self._tests:
+            for name, was in before.items():
+                value = now.get(name)
+                if value is not was and (
+                    not isinstance(was, types.FunctionType)
+                    or was.__module__.partition(".")[0] in _OF_RUNNER
+                    or self._is_of_the_candidate(value, module)
+                ):
+                    self._tell(f"{module}.{name} was replaced")
         for module, owner, now, before in _runner if self._files else ():
             for name in tuple(now):
                 value = now.get(name)
@@ -259,6 +279,16 @@ def _names_itself(path: str) -> bool:
         with contextlib.suppress(OSError), open(path, "rb") as file:
             return b"__file__" in file.read()
     return False
+
+
+def _judges(value: Any, file: str) -> bool:
+    """Whether a test may judge by it: a helper of its own, or one of the runner's."""
+    if isinstance(value, types.FunctionType) and value.__code__.co_filename == file:
+        return True
+    return (
+        isinstance(value, (type, types.FunctionType))
+        and value.__module__.partition(".")[0] in _OF_RUNNER
+    )
 
 
 def _is_callable(value: Any) -> bool:

@@ -41,7 +41,7 @@ exec(compile(text, "<selfheal>", "exec"), {"__name__": "selfheal_inside"})
 
 _INSIDE = (
     "watch", "reports", "session", "imports", "children", "child", "trace", "walls", "checks",
-    "tests",
+    "twins", "controls", "tests",
 )  # fmt: skip
 """What is sent beside the supervisor's own text."""
 
@@ -166,6 +166,7 @@ def _message(job: Job, timeout_seconds: float) -> dict[str, Any]:
         "watch": [dataclasses.asdict(each) for each in job.watch],
         "checks": dict(job.checks),
         "shuffle_seed": job.shuffle_seed,
+        "under_trial": sorted(job.under_trial),
         "guarded": sorted(_guarded(job)),
         "timeout_seconds": timeout_seconds,
     }
