@@ -78,6 +78,7 @@ class BubblewrapLauncher:
             killed_for_memory=channel.killed_for_memory,
             data_limit_bytes=None if group else self._limits.memory_bytes,
             is_hidden=True,
+            must_filter=True,
         )
 
     def close(self) -> None:
@@ -102,7 +103,8 @@ class BubblewrapLauncher:
     def _arguments(self, folder: Path) -> list[str]:
         bwrap = shutil.which("bwrap") or "bwrap"
         arguments = [bwrap, "--unshare-all", "--unshare-user", "--die-with-parent"]
-        arguments += ["--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL"]
+        # The supervisor is the first process in there, whom no other can end or stop.
+        arguments += ["--as-pid-1", "--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL"]
         arguments += ["--hostname", "sandbox", *self._extras]
         arguments += ["--proc", "/proc", "--dev", "/dev"]
         for name in _KERNELS_OWN:

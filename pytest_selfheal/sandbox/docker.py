@@ -129,7 +129,7 @@ class DockerLauncher:
             "mem_limit": limits.memory_bytes,
             "memswap_limit": limits.memory_bytes,
             "nano_cpus": int(limits.cpus * 10**9),
-            "init": True,
+            "init": False,  # the supervisor is the first process, whom no other can end or stop
             "auto_remove": True,
             "ipc_mode": "private",
             "shm_size": min(half, 64 * 2**20),
