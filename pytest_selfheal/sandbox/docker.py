@@ -25,7 +25,7 @@ from docker.utils import kwargs_from_env
 
 from pytest_selfheal.errors import SandboxFailed, SandboxUnavailable
 from pytest_selfheal.records import Limits
-from pytest_selfheal.sandbox.docker_daemon import find_daemon
+from pytest_selfheal.sandbox.docker_daemon import find_daemon, is_podman
 from pytest_selfheal.sandbox.names import ETC_FILES, LABEL, NOBODY
 from pytest_selfheal.sandbox.parked import BOOTSTRAP, ParkedSandbox
 from pytest_selfheal.sandbox.workspace import Workspace, notes_on, snapshot
@@ -36,6 +36,8 @@ HOST_IMAGE_WITH_NAMES = f"{HOST_IMAGE}-names"
 """The same for containers with a network: names are looked up there."""
 
 _INODES = 65536
+_MANY = 4096
+"""Of processes to a user; how many a sandbox may have is `pids_limit`'s business."""
 
 
 class DockerLauncher:
@@ -78,7 +80,7 @@ class DockerLauncher:
             self._api: Any = docker_sdk.APIClient(
                 **{**where, **kwargs_from_env()}, version="auto", timeout=60
             )
-            self._api.ping()
+            self._is_podman = is_podman(self._api.version())
         except Exception as error:
             # The SDK lets errors of requests, urllib3 and its own through.
             raise SandboxUnavailable(f"Docker's daemon does not answer: {_short(error)}") from error
@@ -140,7 +142,9 @@ class DockerLauncher:
         half = limits.disk_bytes // 2  # one half for the project's copy, one for /tmp
         # runc gives a tmpfs the mode of the folder that it covers, so it must be the user's own.
         uid, _, gid = _user().partition(":")
-        tmpfs = f"size={half},nr_inodes={_INODES},mode=1777,uid={uid},gid={gid},exec,nosuid,nodev"
+        tmpfs = f"size={half},mode=1777,exec,nosuid,nodev"
+        if not self._is_podman:
+            tmpfs += f",nr_inodes={_INODES},uid={uid},gid={gid}"
         config: dict[str, Any] = {
             "network_mode": self._network,
             "read_only": True,
@@ -162,6 +166,8 @@ class DockerLauncher:
             ],
             "log_config": LogConfig(type="none"),
         }
+        if self._is_podman:  # it would raise this one, which it may not everywhere
+            config["ulimits"].append(Ulimit(name="nproc", soft=_MANY, hard=_MANY))
         if self._is_host:
             config["binds"] = [f"{path}:{path}:ro" for path in self._workspace.read_paths]
         if self._runtime:

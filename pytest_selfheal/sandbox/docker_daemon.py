@@ -118,6 +118,12 @@ def find_daemon(environment: Mapping[str, str]) -> Daemon:
     return Daemon(DEFAULT_ADDRESS)
 
 
+def is_podman(version: Any) -> bool:
+    """Whether what answers is Podman's service, by its answer to `/version`."""
+    parts = version.get("Components") if isinstance(version, dict) else None
+    return any("Podman" in str(part.get("Name")) for part in parts or () if isinstance(part, dict))
+
+
 def runtime_problem(daemon: Daemon, runtime: str) -> str | None:
     """Why containers cannot be started with a runtime, None if they can.
 
