@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from pytest_selfheal.records import TestResult
+from pytest_selfheal.records import Attempt, TestResult
 
 # What an exception's line says, as pytest shows it: names of classes, and the system's words.
 _SAYS = re.compile(
@@ -25,28 +25,44 @@ _SAYS = re.compile(
 )
 
 
+# What Landlock says of a connection; of a file it would name it.
+_DENIED = re.compile(r"\bPermissionError: \[Errno 13\] Permission denied\s*$")
+
+
+def says_so(text: str) -> bool:
+    """Whether a failure's text says that there was nothing to connect to."""
+    lines = [line for line in text.splitlines() if line.lstrip().startswith("E  ")]
+    if any(_SAYS.search(line) for line in lines):
+        return True
+    return "connect" in text and any(_DENIED.search(line) for line in lines)
+
+
 def needs_network(result: TestResult) -> bool:
     """Whether a red test failed for want of something to connect to, as far as it says."""
-    if result.outcome != "failed":
-        return False
-    return any(
-        _SAYS.search(line)
-        for line in result.longrepr.splitlines()
-        if line.startswith("E  ") or line.lstrip().startswith("E  ")
-    )
+    return result.outcome == "failed" and says_so(result.longrepr)
 
 
 def network_note(
-    red: Iterable[TestResult], *, backend: str | None, network: str | None
+    results: Iterable[TestResult],
+    attempts: Mapping[str, Sequence[Attempt]],
+    *,
+    backend: str,
+    network: str | None,
 ) -> list[str]:
     """A line on the tests that need a network, none where there are none.
 
     Args:
-        red: The results that are red in the end.
+        results: The last results of tests.
+        attempts: The attempts at each stub.
         backend: The sandbox's name.
         network: The Docker network that the sandboxes were in, if any.
     """
-    names = sorted({each.nodeid for each in red if needs_network(each)})
+    names = sorted({each.nodeid for each in results if needs_network(each)})
+    names += sorted(
+        f"what tests {key}"
+        for key, tried in attempts.items()
+        if tried and tried[-1].verdict == "failed" and says_so(tried[-1].traceback)
+    )
     if not names:
         return []
     which = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

@@ -96,6 +96,7 @@ class Heal:
         """What is to be said of the tests, a line each."""
         network = network_note(
             (each.result for each in self.board.tests.values()),
+            self.board.history,
             backend=self.kit.pool.backend,
             network=self.kit.settings.docker_network,
         )

@@ -43,7 +43,10 @@ class Daemon:
     @property
     def scheme(self) -> str:
         """How it is reached: `unix`, `tcp`, `ssh`, …"""
-        return urlsplit(self.address).scheme
+        try:
+            return urlsplit(self.address).scheme
+        except ValueError:  # a bracket that does not close
+            return ""
 
     @property
     def where(self) -> str:
