@@ -31,6 +31,7 @@ _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 70; shift; done; shift;
 # Where root runs pytest, the user in there is root to these files of the whole machine's.
 _KERNELS_OWN = ("sys", "sysrq-trigger", "irq", "bus", "acpi", "driver", "fs", "mtrr", "scsi", "tty")
 _TAIL_BYTES = 4096
+_SHARED_MEMORY_BYTES = 64 * 2**20
 
 
 class BubblewrapLauncher:
@@ -106,7 +107,9 @@ class BubblewrapLauncher:
         # The supervisor is the first process in there, whom no other can end or stop.
         arguments += ["--as-pid-1", "--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL"]
         arguments += ["--hostname", "sandbox", *self._extras]
+        shared = min(self._limits.disk_bytes // 2, _SHARED_MEMORY_BYTES)
         arguments += ["--proc", "/proc", "--dev", "/dev"]
+        arguments += ["--size", str(shared), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
         for name in _KERNELS_OWN:
             arguments += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
         for _, mount in sorted(self._mounts(folder), key=lambda each: each[0]):

@@ -28,6 +28,7 @@ from pytest_selfheal.records import Limits
 from pytest_selfheal.sandbox.docker_daemon import find_daemon, is_podman
 from pytest_selfheal.sandbox.names import ETC_FILES, LABEL, NOBODY
 from pytest_selfheal.sandbox.parked import BOOTSTRAP, ParkedSandbox
+from pytest_selfheal.sandbox.pipes import MAX_FILES
 from pytest_selfheal.sandbox.workspace import Workspace, notes_on, snapshot
 
 HOST_IMAGE = "pytest-selfheal-host:3"
@@ -35,7 +36,6 @@ HOST_IMAGE = "pytest-selfheal-host:3"
 HOST_IMAGE_WITH_NAMES = f"{HOST_IMAGE}-names"
 """The same for containers with a network: names are looked up there."""
 
-_INODES = 65536
 _MANY = 4096
 """Of processes to a user; how many a sandbox may have is `pids_limit`'s business."""
 
@@ -144,7 +144,7 @@ class DockerLauncher:
         uid, _, gid = _user().partition(":")
         tmpfs = f"size={half},mode=1777,exec,nosuid,nodev"
         if not self._is_podman:
-            tmpfs += f",nr_inodes={_INODES},uid={uid},gid={gid}"
+            tmpfs += f",nr_inodes={MAX_FILES},uid={uid},gid={gid}"
         config: dict[str, Any] = {
             "network_mode": self._network,
             "read_only": True,
