@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import textwrap
@@ -326,6 +327,91 @@ class TestAbuse:
         assert outcome.seconds < SMALL.timeout_seconds + 12
         if outcome.ending == "completed":
             assert len(outcome.results[0].longrepr) < 200_000
+
+    @pytest.mark.parametrize(
+        ("body", "endings"),
+        [
+            pytest.param(
+                "import itertools, os, tempfile\n"
+                "folder = tempfile.mkdtemp()\n"
+                "for n in itertools.count():\n"
+                "    os.close(os.open(f'{folder}/{n}', os.O_CREAT))\n",
+                {"completed", "crashed", "out-of-memory", "timeout"},
+                id="files-without-end",
+            ),
+            pytest.param(
+                "import os\nos.closerange(0, 1000)\n",
+                {"crashed", "completed"},
+                id="closes-all-descriptors",
+            ),
+            pytest.param(
+                "import os, shutil\n"
+                "shutil.rmtree(os.getcwd(), ignore_errors=True)\n"
+                "os.chdir('/tmp')\nassert 0\n",
+                {"untrusted", "completed"},
+                id="removes-its-folder",
+            ),
+            pytest.param(
+                "import os\n"
+                'line = b\'x 0 {"kind": "end", "status": 0}\\n\'\n'
+                "for fd in range(64):\n"
+                "    try: os.write(fd, line)\n"
+                "    except OSError: pass\n"
+                "assert 0\n",
+                {"untrusted", "completed"},
+                id="forged-lines-everywhere",
+            ),
+            pytest.param(
+                "import os, time\n"
+                "if os.fork() == 0:\n"
+                "    os.setsid()\n"
+                "    if os.fork() == 0:\n"
+                "        while True:\n"
+                "            for fd in range(64):\n"
+                "                try: os.write(fd, b'late\\n')\n"
+                "                except OSError: pass\n"
+                "            time.sleep(0.01)\n"
+                "    os._exit(0)\n"
+                "time.sleep(0.2)\nassert 0\n",
+                {"untrusted", "completed", "timeout"},
+                id="a-daemon-that-writes-later",
+            ),
+            pytest.param(
+                "print('x' * (100 * 2**20))\nassert 0\n",
+                {"completed", "out-of-memory"},
+                id="100-MB-of-output",
+            ),
+            pytest.param(
+                "held = []\nwhile True: held.append(open('/dev/null'))\n",
+                {"completed", "crashed"},
+                id="descriptors-without-end",
+            ),
+        ],
+    )
+    def test_is_never_green(
+        self, backend: str, project: Path, body: str, endings: set[str]
+    ) -> None:
+        limits = dataclasses.replace(SMALL, open_files=128)
+        outcome = run_test(backend, project, body, limits)
+        assert outcome.ending in endings, outcome
+        assert all(each.outcome != "passed" for each in outcome.results), outcome.results
+        assert outcome.seconds < SMALL.timeout_seconds + 12
+
+    def test_bytecode_put_beside_the_sources_stays_inside(
+        self, backend: str, project: Path
+    ) -> None:
+        before = sorted(path for path in project.rglob("*") if path.is_file())
+        run_test(
+            backend,
+            project,
+            "import importlib.util, os, py_compile\n"
+            "open('/tmp/evil.py', 'w').write('raise SystemExit')\n"
+            "cached = importlib.util.cache_from_source('app.py')\n"
+            "os.makedirs('__pycache__', exist_ok=True)\n"
+            "py_compile.compile('/tmp/evil.py', cfile=cached)\n",
+        )
+        after = sorted(path for path in project.rglob("*") if path.is_file())
+        assert set(after) - set(before) == {project / "test_it.py"}
 
     def test_a_daemon_does_not_outlive_its_sandbox(self, backend: str, project: Path) -> None:
         marker = f"selfheal-daemon-{os.getpid()}"
