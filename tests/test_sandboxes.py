@@ -471,6 +471,20 @@ class TestBubblewrapWithoutControlGroups:
         assert (outcome.ending, outcome.why) == ("crashed", "more than 24 processes")
 
 
+def test_bubblewrap_counts_the_files(project: Path) -> None:
+    require("bubblewrap")
+    outcome = run_test(
+        "bubblewrap",
+        project,
+        "import itertools, os, tempfile\n"
+        "folder = tempfile.mkdtemp()\n"
+        "for n in itertools.count():\n"
+        "    os.close(os.open(f'{folder}/{n}', os.O_CREAT))\n",
+        Limits(timeout_seconds=60),
+    )
+    assert (outcome.ending, outcome.why) == ("crashed", "more than 65536 files written")
+
+
 def test_tmp_path_and_the_cache_work(backend: str, project: Path) -> None:
     (project / "test_two.py").write_text(
         "def test_tmp(tmp_path, request):\n"

@@ -12,6 +12,7 @@ import ctypes
 import errno
 import platform
 import struct
+import sys
 
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
@@ -160,7 +161,7 @@ def program(machine: str, supervisor: int) -> bytes | None:
 def install(supervisor: int) -> bool:
     """Put this process, and all that it starts, under the filter; whether it is."""
     steps = program(platform.machine(), supervisor)
-    if steps is None:
+    if steps is None or sys.maxsize < 2**32:  # a 32-bit Python asks by other numbers
         return False
 
     class Program(ctypes.Structure):
