@@ -183,7 +183,12 @@ def start_pool(config: pytest.Config, settings: Settings, workspace: Workspace) 
     """
     from pytest_selfheal.sandbox.pool import Pool
 
-    name = choose(settings.sandbox, settings.image)
+    name = choose(
+        settings.sandbox,
+        settings.image,
+        runtime=settings.docker_runtime,
+        network=settings.docker_network,
+    )
     launcher = config.hook.pytest_selfheal_launcher(
         name=name, settings=settings, workspace=workspace
     )

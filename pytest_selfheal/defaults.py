@@ -35,7 +35,11 @@ def pytest_selfheal_launcher(
         from pytest_selfheal.sandbox.docker import DockerLauncher
 
         return DockerLauncher(
-            workspace, settings.limits, image=settings.image, runtime=settings.docker_runtime
+            workspace,
+            settings.limits,
+            image=settings.image,
+            runtime=settings.docker_runtime,
+            network=settings.docker_network,
         )
     if name == "bubblewrap":
         from pytest_selfheal.sandbox.bubblewrap import BubblewrapLauncher

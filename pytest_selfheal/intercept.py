@@ -105,7 +105,12 @@ class Interceptor:
                 problem = key_problem(settings.base_url) or endpoint_problem(settings.base_url)
                 if problem:
                     raise UsageError(problem)
-            choose(settings.sandbox, settings.image)
+            choose(
+                settings.sandbox,
+                settings.image,
+                runtime=settings.docker_runtime,
+                network=settings.docker_network,
+            )
         except SelfHealError as error:
             self._problem = error
 

@@ -276,6 +276,11 @@ OPTIONS: tuple[Option, ...] = (
         kind="str",
         help="docker: the runtime that containers are started with, such as runsc.",
     ),
+    Option(
+        ini="selfheal_docker_network",
+        kind="str",
+        help="docker: a network that code under test may reach, such as one with a test database.",
+    ),
 )
 
 

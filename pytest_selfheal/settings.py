@@ -66,6 +66,8 @@ class Settings:
     env: tuple[str, ...]
     """Names of the environment variables that a sandbox may see."""
     docker_runtime: str | None
+    docker_network: str | None
+    """Docker's network that code under test is put in; None for no network."""
     root_dir: Path
     invocation_dir: Path
 

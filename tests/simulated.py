@@ -307,6 +307,7 @@ def settings(*, attempts: int = 5, jobs: int = 8) -> Settings:
         keep_marker=False,
         env=(),
         docker_runtime=None,
+        docker_network=None,
         root_dir=Path("/"),
         invocation_dir=Path("/"),
     )

@@ -59,7 +59,8 @@ class TestDocker:
     def test_nothing_that_answers(self) -> None:
         problem = docker_problem("host", NOWHERE)
         assert problem == (
-            "no daemon answers at unix:///nowhere/docker.sock (No such file or directory): start it"
+            "no daemon answers at unix:///nowhere/docker.sock "
+            "(DOCKER_HOST; No such file or directory): start it"
         )
 
     def test_the_host_image_needs_a_local_daemon(self) -> None:

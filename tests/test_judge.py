@@ -76,3 +76,45 @@ def test_why_counts_and_quotes_the_first() -> None:
 )
 def test_last_error_line(text: str, line: str) -> None:
     assert last_error_line(text) == line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "E   ConnectionRefusedError: [Errno 111] Connection refused",
+        "E   socket.gaierror: [Errno -3] Temporary failure in name resolution",
+        "E   OSError: [Errno 101] Network is unreachable",
+        "E   psycopg.OperationalError: connection failed: could not receive data",
+        'E   psycopg2.OperationalError: connection to server at "db", port 5432 failed',
+        "E   redis.exceptions.ConnectionError: Error -3 connecting to cache:6379.",
+        "E   requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x', port=443)",
+        "E   httpx.ConnectError: [Errno -2] Name or service not known",
+        "E   urllib3.exceptions.MaxRetryError: HTTPConnectionPool(host='x', port=80)",
+        "a.py:3: in f\n    s.connect(a)\nE   PermissionError: [Errno 13] Permission denied",
+    ],
+)
+def test_a_failure_for_want_of_a_network_says_what_to_set(text: str) -> None:
+    result = TestResult(nodeid="t.py::t", outcome="failed", longrepr=text)
+    judgement = judge(
+        RunOutcome(ending="completed", results=(result,)), ["t.py::t"], lambda _: False
+    )
+    assert judgement.why is not None
+    assert judgement.why.endswith("selfheal_docker_network)")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "E   AssertionError: assert 'Connection' == 'Refused'",
+        "    raise ConnectionRefusedError\nE   ValueError: no",
+        "connect\nE   PermissionError: [Errno 13] Permission denied: '/etc/shadow'",
+        "E   PermissionError: [Errno 13] Permission denied",
+        "E   sqlalchemy.exc.OperationalError: no such table: users",
+    ],
+)
+def test_other_failures_say_nothing_of_it(text: str) -> None:
+    result = TestResult(nodeid="t.py::t", outcome="failed", longrepr=text)
+    judgement = judge(
+        RunOutcome(ending="completed", results=(result,)), ["t.py::t"], lambda _: False
+    )
+    assert "selfheal_docker_network" not in (judgement.why or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import textwrap
@@ -327,6 +328,91 @@ class TestAbuse:
         if outcome.ending == "completed":
             assert len(outcome.results[0].longrepr) < 200_000
 
+    @pytest.mark.parametrize(
+        ("body", "endings"),
+        [
+            pytest.param(
+                "import itertools, os, tempfile\n"
+                "folder = tempfile.mkdtemp()\n"
+                "for n in itertools.count():\n"
+                "    os.close(os.open(f'{folder}/{n}', os.O_CREAT))\n",
+                {"completed", "crashed", "out-of-memory", "timeout"},
+                id="files-without-end",
+            ),
+            pytest.param(
+                "import os\nos.closerange(0, 1000)\n",
+                {"crashed", "completed"},
+                id="closes-all-descriptors",
+            ),
+            pytest.param(
+                "import os, shutil\n"
+                "shutil.rmtree(os.getcwd(), ignore_errors=True)\n"
+                "os.chdir('/tmp')\nassert 0\n",
+                {"untrusted", "completed"},
+                id="removes-its-folder",
+            ),
+            pytest.param(
+                "import os\n"
+                'line = b\'x 0 {"kind": "end", "status": 0}\\n\'\n'
+                "for fd in range(64):\n"
+                "    try: os.write(fd, line)\n"
+                "    except OSError: pass\n"
+                "assert 0\n",
+                {"untrusted", "completed"},
+                id="forged-lines-everywhere",
+            ),
+            pytest.param(
+                "import os, time\n"
+                "if os.fork() == 0:\n"
+                "    os.setsid()\n"
+                "    if os.fork() == 0:\n"
+                "        while True:\n"
+                "            for fd in range(64):\n"
+                "                try: os.write(fd, b'late\\n')\n"
+                "                except OSError: pass\n"
+                "            time.sleep(0.01)\n"
+                "    os._exit(0)\n"
+                "time.sleep(0.2)\nassert 0\n",
+                {"untrusted", "completed", "timeout"},
+                id="a-daemon-that-writes-later",
+            ),
+            pytest.param(
+                "print('x' * (100 * 2**20))\nassert 0\n",
+                {"completed", "out-of-memory"},
+                id="100-MB-of-output",
+            ),
+            pytest.param(
+                "held = []\nwhile True: held.append(open('/dev/null'))\n",
+                {"completed", "crashed"},
+                id="descriptors-without-end",
+            ),
+        ],
+    )
+    def test_is_never_green(
+        self, backend: str, project: Path, body: str, endings: set[str]
+    ) -> None:
+        limits = dataclasses.replace(SMALL, open_files=128)
+        outcome = run_test(backend, project, body, limits)
+        assert outcome.ending in endings, outcome
+        assert all(each.outcome != "passed" for each in outcome.results), outcome.results
+        assert outcome.seconds < SMALL.timeout_seconds + 12
+
+    def test_bytecode_put_beside_the_sources_stays_inside(
+        self, backend: str, project: Path
+    ) -> None:
+        before = sorted(path for path in project.rglob("*") if path.is_file())
+        run_test(
+            backend,
+            project,
+            "import importlib.util, os, py_compile\n"
+            "open('/tmp/evil.py', 'w').write('raise SystemExit')\n"
+            "cached = importlib.util.cache_from_source('app.py')\n"
+            "os.makedirs('__pycache__', exist_ok=True)\n"
+            "py_compile.compile('/tmp/evil.py', cfile=cached)\n",
+        )
+        after = sorted(path for path in project.rglob("*") if path.is_file())
+        assert set(after) - set(before) == {project / "test_it.py"}
+
     def test_a_daemon_does_not_outlive_its_sandbox(self, backend: str, project: Path) -> None:
         marker = f"selfheal-daemon-{os.getpid()}"
         outcome = run_test(
@@ -385,6 +471,20 @@ class TestBubblewrapWithoutControlGroups:
         assert (outcome.ending, outcome.why) == ("crashed", "more than 24 processes")
 
 
+def test_bubblewrap_counts_the_files(project: Path) -> None:
+    require("bubblewrap")
+    outcome = run_test(
+        "bubblewrap",
+        project,
+        "import itertools, os, tempfile\n"
+        "folder = tempfile.mkdtemp()\n"
+        "for n in itertools.count():\n"
+        "    os.close(os.open(f'{folder}/{n}', os.O_CREAT))\n",
+        Limits(timeout_seconds=60),
+    )
+    assert (outcome.ending, outcome.why) == ("crashed", "more than 65536 files written")
+
+
 def test_tmp_path_and_the_cache_work(backend: str, project: Path) -> None:
     (project / "test_two.py").write_text(
         "def test_tmp(tmp_path, request):\n"
@@ -396,17 +496,125 @@ def test_tmp_path_and_the_cache_work(backend: str, project: Path) -> None:
     assert outcomes(outcome) == {"test_two.py::test_tmp": "passed"}, outcome.results
 
 
-def test_a_supervisor_that_the_code_kills_is_no_verdict_of_its_own(
+SUPERVISOR_ATTACKS = {
+    "kill": "os.kill(supervisor, signal.SIGKILL)",
+    "stop": "os.kill(supervisor, signal.SIGSTOP)",
+    "interrupt": "os.kill(supervisor, signal.SIGINT)",
+    "group": "os.killpg(os.getpgid(supervisor) or supervisor, signal.SIGKILL)",
+    "thread": "assert libc.tgkill(supervisor, supervisor, 9) == 0",
+    "one-thread": "assert libc.syscall(NUMBERS['tkill'], supervisor, 9) == 0",
+    "queued": "assert libc.sigqueue(supervisor, 9, 0) == 0",
+    "pidfd": "signal.pidfd_send_signal(os.pidfd_open(supervisor), signal.SIGKILL)",
+    "owner-of-a-pipe": (
+        "r, w = os.pipe()\n"
+        "fcntl.fcntl(r, fcntl.F_SETOWN, supervisor)\n"
+        "fcntl.fcntl(r, 10, signal.SIGKILL)\n"
+        "fcntl.fcntl(r, fcntl.F_SETFL, os.O_ASYNC)\n"
+        "os.write(w, b'x')\n"
+        "time.sleep(0.2)\n"
+        "raise PermissionError('nobody was signalled')"
+    ),
+    "time-limit": "resource.prlimit(supervisor, resource.RLIMIT_CPU, (0, 0))",
+    "no-files": "resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (0, 0))",
+    "priority": "os.setpriority(os.PRIO_PROCESS, supervisor, 19)",
+    "everybodys-priority": "os.setpriority(os.PRIO_USER, 0, 19)",
+    "idle": "os.sched_setscheduler(supervisor, os.SCHED_IDLE, os.sched_param(0))",
+    "processor": "os.sched_setaffinity(supervisor, {0})",
+    "memory": "open(f'/proc/{supervisor}/mem', 'r+b')",
+    "score": "open(f'/proc/{supervisor}/oom_score_adj', 'w').write('1000')",
+    "descriptors": "open(f'/proc/{supervisor}/fd/3', 'rb')",
+    "trace": "assert libc.ptrace(16, supervisor, 0, 0) == 0",
+}
+
+
+def test_the_supervisor_cannot_be_touched(backend: str, project: Path, subtests) -> None:
+    """Not ended, stopped, slowed down or starved: it goes on to say what became of each try."""
+    text = (
+        "import ctypes, fcntl, os, platform, resource, signal, time\n"
+        "import pytest\n"
+        "supervisor = os.getppid()\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "NUMBERS = {'tkill': 200 if platform.machine() == 'x86_64' else 130}\n"
+    )
+    attacks = dict(SUPERVISOR_ATTACKS)
+    if backend == "bubblewrap" and os.geteuid() == 0:
+        del attacks["score"]  # there the user inside is root's own: see docs/security.md
+    for name, body in attacks.items():
+        text += f"def test_{name.replace('-', '_')}():\n"
+        text += "    with pytest.raises((OSError, AssertionError)):\n"
+        text += textwrap.indent(body, " " * 8) + "\n"
+    text += "def test_its_own_child_is_its_own():\n"
+    text += "    pid = os.fork()\n    if pid == 0:\n        time.sleep(60)\n"
+    text += "    os.kill(pid, signal.SIGKILL)\n    os.waitpid(pid, 0)\n"
+    (project / "test_it.py").write_text(text)
+    outcome = run(backend, project, Job(nodes=("test_it.py",)), SMALL)
+    assert outcome.ending == "completed", outcome
+    assert len(outcome.results) == len(attacks) + 1
+    for each in outcome.results:
+        with subtests.test(each.nodeid):
+            assert each.outcome == "passed", each.longrepr
+
+
+def test_everybody_killed_is_a_crash_of_the_tests_alone(backend: str, project: Path) -> None:
+    outcome = run_test(backend, project, "import os\nos.kill(-1, 9)\nos.kill(os.getpid(), 9)\n")
+    if outcome.ending == "completed":  # as the supervisor's own number with a minus
+        assert outcome.results[0].exception == "PermissionError"
+    else:
+        assert outcome.ending in ("crashed", "out-of-memory"), outcome
+        assert "test_it.py::test_it" in outcome.why
+
+
+def test_what_a_run_leaves_is_ended_before_the_next_in_the_same_sandbox(
     backend: str, project: Path
 ) -> None:
-    outcome = run_test(
+    """A failing test that entered nothing runs once more, alone; the first run's daemon is gone."""
+    (project / "test_it.py").write_text(
+        "import os, time\n"
+        "from pathlib import Path\n"
+        "def test_it():\n"
+        "    note = Path(os.environ.get('TMPDIR', '/tmp')) / 'pid'\n"
+        "    if note.exists():\n"
+        "        import app\n"
+        "        pid = int(note.read_text())\n"
+        "        try:\n"
+        "            os.kill(pid, 0)\n"
+        "        except ProcessLookupError:\n"
+        "            app.answer()\n"
+        "        assert False, 'the second time'\n"
+        "    if os.fork() == 0:\n"
+        "        os.setsid()\n"
+        "        if os.fork() == 0:\n"
+        "            note.write_text(str(os.getpid()))\n"
+        "            time.sleep(60)\n"
+        "        os._exit(0)\n"
+        "    while not (note.exists() and note.read_text()):\n"
+        "        time.sleep(0.01)\n"
+        "    assert False, 'the first time'\n"
+    )
+    outcome = run(
         backend,
         project,
-        "import os, signal, time\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(5)\n",
-        SMALL,
+        Job(
+            nodes=("test_it.py::test_it",),
+            watch=(Watch(key="answer", path="app.py", first_line=1),),
+        ),
     )
-    assert outcome.ending in ("crashed", "sandbox-failed"), outcome
-    assert outcome.seconds < SMALL.timeout_seconds + 12
+    (result,) = outcome.results
+    assert result.entered == ("answer",), result.longrepr
+
+
+@pytest.mark.parametrize("judge", ["os.mkfifo({0})", "os.symlink('/dev/zero', {0})"])
+def test_a_judge_that_cannot_be_read_to_its_end_is_untrusted(
+    backend: str, project: Path, judge: str
+) -> None:
+    body = "import os\nos.unlink('pyproject.toml')\n" + judge.format("'pyproject.toml'") + "\n"
+    outcome = run_test(backend, project, body, SMALL)
+    if backend == "landlock" and outcome.ending == "completed":
+        # Neither may be made there; the test says so and the file is gone or the old one.
+        assert outcome.results[0].outcome == "failed", outcome
+    else:
+        assert outcome.ending == "untrusted", outcome
+    assert outcome.seconds < SMALL.timeout_seconds
 
 
 def test_a_package_beside_the_project_can_be_imported_and_its_neighbours_not_read(

@@ -131,6 +131,7 @@ def test_defaults(run: Run) -> None:
         "keep_marker": "False",
         "env": "()",
         "docker_runtime": "None",
+        "docker_network": "None",
         "root_dir": repr(run.root),
         "invocation_dir": repr(run.root),
     }
@@ -226,6 +227,7 @@ NATIVE = [
     ("selfheal_report = 'a b.json'", "reports", "a b.json"),
     ("selfheal_report = ['a.json', 'b.html']", "reports", "b.html"),
     ("selfheal_docker_runtime = 'runsc'", "docker_runtime", "'runsc'"),
+    ("selfheal_docker_network = 'db'", "docker_network", "'db'"),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from pytest_selfheal.healing.network import needs_network
 from pytest_selfheal.records import RunOutcome, TestResult, Verdict
 
 MAX_TRACEBACKS = 12
@@ -160,4 +161,7 @@ def _why(red: Sequence[TestResult], results: Sequence[TestResult]) -> str:
     said = last_error_line(first.longrepr) or first.outcome
     if not red_tests:
         return f"its own checks: {said}"[:300]
-    return f"{len(red_tests)} of {len(tests)} tests red: {first.nodeid}: {said}"[:300]
+    why = f"{len(red_tests)} of {len(tests)} tests red: {first.nodeid}: {said}"
+    if needs_network(first):
+        return f"{why[:180]} (if it needs the network or a database: selfheal_docker_network)"
+    return why[:300]

@@ -21,6 +21,7 @@ from pytest_selfheal.healing.group_loop import Snapshot, heal_group, label_of
 from pytest_selfheal.healing.guilt import guilty
 from pytest_selfheal.healing.judge import last_error_line, tracebacks
 from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.network import network_note
 from pytest_selfheal.healing.runs import Ran, run_tests
 from pytest_selfheal.healing.session import Healed, SessionRecord
 from pytest_selfheal.healing.trace import trace
@@ -93,7 +94,13 @@ class Heal:
 
     def notes(self) -> list[str]:
         """What is to be said of the tests, a line each."""
-        return [*self._flaky_notes(), *self._unexplained()]
+        network = network_note(
+            (each.result for each in self.board.tests.values()),
+            self.board.history,
+            backend=self.kit.pool.backend,
+            network=self.kit.settings.docker_network,
+        )
+        return [*self._flaky_notes(), *self._unexplained(), *network]
 
     def tests_now(self) -> tuple[list[str], list[str]]:
         """The tests that were red: those that the confirmed code turns green, and the rest."""

@@ -23,7 +23,7 @@ from pytest_selfheal.sandbox.choose import bubblewrap_problem
 from pytest_selfheal.sandbox.leftovers import Premises
 from pytest_selfheal.sandbox.names import ETC_FILES, NOBODY
 from pytest_selfheal.sandbox.parked import BOOTSTRAP, ParkedSandbox
-from pytest_selfheal.sandbox.pipes import PipeChannel
+from pytest_selfheal.sandbox.pipes import MAX_FILES, PipeChannel
 from pytest_selfheal.sandbox.workspace import Workspace, notes_on, snapshot
 
 # Joins the control group before anything else runs; the words come as arguments.
@@ -31,6 +31,7 @@ _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 70; shift; done; shift;
 # Where root runs pytest, the user in there is root to these files of the whole machine's.
 _KERNELS_OWN = ("sys", "sysrq-trigger", "irq", "bus", "acpi", "driver", "fs", "mtrr", "scsi", "tty")
 _TAIL_BYTES = 4096
+_SHARED_MEMORY_BYTES = 64 * 2**20
 
 
 class BubblewrapLauncher:
@@ -64,7 +65,9 @@ class BubblewrapLauncher:
             f"pytest-selfheal-{os.getpid()}-{next(self._numbers)}-{id(self)}", self._limits
         )
         try:
-            channel = _NamespaceChannel(self._start(folder, group), group, folder, self._limits)
+            channel = _NamespaceChannel(
+                self._start(folder, group), group, folder, str(self._workspace.root), self._limits
+            )
         except OSError as error:
             if group is not None:
                 group.remove()
@@ -78,6 +81,7 @@ class BubblewrapLauncher:
             killed_for_memory=channel.killed_for_memory,
             data_limit_bytes=None if group else self._limits.memory_bytes,
             is_hidden=True,
+            must_filter=True,
         )
 
     def close(self) -> None:
@@ -102,9 +106,12 @@ class BubblewrapLauncher:
     def _arguments(self, folder: Path) -> list[str]:
         bwrap = shutil.which("bwrap") or "bwrap"
         arguments = [bwrap, "--unshare-all", "--unshare-user", "--die-with-parent"]
-        arguments += ["--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL"]
+        # The supervisor is the first process in there, whom no other can end or stop.
+        arguments += ["--as-pid-1", "--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL"]
         arguments += ["--hostname", "sandbox", *self._extras]
+        shared = min(self._limits.disk_bytes // 2, _SHARED_MEMORY_BYTES)
         arguments += ["--proc", "/proc", "--dev", "/dev"]
+        arguments += ["--size", str(shared), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
         for name in _KERNELS_OWN:
             arguments += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
         for _, mount in sorted(self._mounts(folder), key=lambda each: each[0]):
@@ -142,6 +149,7 @@ class _NamespaceChannel(PipeChannel):
         process: subprocess.Popen[bytes],
         group: ControlGroup | None,
         folder: Path,
+        root: str,
         limits: Limits,
     ) -> None:
         assert process.stdin is not None
@@ -149,14 +157,17 @@ class _NamespaceChannel(PipeChannel):
         super().__init__(process.stdin.fileno(), process.stdout.fileno(), folder, limits)
         self._process = process
         self._group = group
+        self._root = root
 
     def killed_for_memory(self) -> bool:
         """Whether the kernel has killed something for its memory."""
         return self._group is not None and self._group.oom_kills() > 0
 
     def over_limit(self) -> tuple[str, str] | None:
+        if self._files_made() > MAX_FILES:
+            return "crashed", f"more than {MAX_FILES} files written"
         if self._group is not None:
-            return None  # the kernel keeps all the limits
+            return None  # the kernel keeps all the other limits
         tree = _tree(self._process.pid)
         if len(tree) > self._limits.processes:
             return "crashed", f"more than {self._limits.processes} processes"
@@ -164,6 +175,17 @@ class _NamespaceChannel(PipeChannel):
             mebibytes = self._limits.memory_bytes // 2**20
             return "out-of-memory", f"more than {mebibytes} MiB of memory in all its processes"
         return None
+
+    def _files_made(self) -> int:
+        """How many files stand in the namespace's file systems; 0 where nobody may look."""
+        found = 0
+        outer = self._process.pid
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            first = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()[0]
+            for path in {"/tmp", self._root}:  # noqa: S108 - the sandbox's own
+                held = os.statvfs(f"/proc/{first}/root{path}")
+                found += held.f_files - held.f_ffree
+        return found
 
     def last_words(self) -> str:
         with contextlib.suppress(OSError):

@@ -5,32 +5,43 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import platform
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 from pytest_selfheal.errors import SandboxUnavailable
-
-DEFAULT_ADDRESS = (
-    "npipe:////./pipe/docker_engine" if os.name == "nt" else "unix:///var/run/docker.sock"
+from pytest_selfheal.sandbox.docker_daemon import (
+    NoAnswer,
+    find_daemon,
+    network_problem,
+    runtime_problem,
 )
+
 _TIMEOUT_SECONDS = 3.0
 _LANDLOCK_CREATE_RULESET = 444  # the same number on every architecture
 _LANDLOCK_ABI_NEEDED = 6
+_FILTERED_MACHINES = ("x86_64", "aarch64")  # as in `inside_syscalls`, which costs an import
 
 
-def choose(wanted: str, image: str, *, environment: Mapping[str, str] = os.environ) -> str:
+def choose(
+    wanted: str,
+    image: str,
+    *,
+    runtime: str | None = None,
+    network: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> str:
     """The name of the sandbox to use: `wanted`, or for `auto` the first that can be had.
 
     Raises:
         SandboxUnavailable: It, or with `auto` any of them, cannot be used here; the
-            message gives each one's reason.
+            message gives each one's reason. Or Docker can, and has no such runtime or
+            network: that is a slip, and not another sandbox's business.
     """
     probes: dict[str, Callable[[], str | None]] = {
-        "docker": lambda: docker_problem(image, environment),
+        "docker": lambda: docker_problem(image, environment, runtime=runtime, network=network),
         "bubblewrap": bubblewrap_problem,
         "landlock": landlock_problem,
     }
@@ -52,39 +63,43 @@ def choose(wanted: str, image: str, *, environment: Mapping[str, str] = os.envir
     raise SandboxUnavailable(f"no sandbox can be used here, and none is done without ({reasons})")
 
 
-def docker_problem(image: str, environment: Mapping[str, str]) -> str | None:
-    """Why Docker cannot be used, None if its daemon answers."""
-    address = environment.get("DOCKER_HOST") or DEFAULT_ADDRESS
-    parts = urlsplit(address)
+def docker_problem(
+    image: str,
+    environment: Mapping[str, str],
+    *,
+    runtime: str | None = None,
+    network: str | None = None,
+) -> str | None:
+    """Why Docker cannot be used, None if its daemon answers.
+
+    Raises:
+        SandboxUnavailable: It answers, and has no such runtime or network.
+    """
+    daemon = find_daemon(environment)
+    if daemon.problem:
+        return daemon.problem
     if image == "host":
         if not sys.platform.startswith("linux"):
             return "selfheal_image = host needs Linux: name an image that has pytest"
-        if parts.scheme != "unix":
-            return f"selfheal_image = host needs a local daemon, not {address!r}: name an image"
-    if parts.scheme not in ("unix", "tcp", "http"):
-        return None  # ssh and named pipes are the SDK's to try
+        if daemon.scheme != "unix":
+            return f"selfheal_image = host needs a local daemon, not {daemon.where}: name an image"
+    if daemon.scheme not in ("unix", "tcp", "http", "https", "ssh", "npipe"):
+        return (
+            f"{daemon.address!r}{daemon.named_by} is no address of a daemon: unix:///… or tcp://…"
+        )
+    if daemon.scheme not in ("unix", "tcp", "http") or environment.get("DOCKER_TLS_VERIFY"):
+        return None  # these are the SDK's to try
     try:
-        with _connected(parts.scheme, parts.path, parts.hostname, parts.port) as connection:
-            connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
-            answer = connection.recv(64)
-    except OSError as error:
-        return f"no daemon answers at {address} ({error.strerror or error}): start it"
-    if b" 200 " not in answer and not environment.get("DOCKER_TLS_VERIFY"):
-        return f"what answers at {address} is no Docker daemon"
+        status, _ = daemon.get("/_ping")
+        if status != 200:
+            return f"what answers at {daemon.where} is no Docker daemon"
+        wrong = runtime_problem(daemon, runtime) if runtime else None
+        wrong = wrong or (network_problem(daemon, network) if network else None)
+    except NoAnswer as error:
+        return str(error)
+    if wrong:
+        raise SandboxUnavailable(wrong)
     return None
-
-
-def _connected(scheme: str, path: str, host: str | None, port: int | None) -> socket.socket:
-    if scheme == "unix":
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(_TIMEOUT_SECONDS)
-        try:
-            connection.connect(path)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-    return socket.create_connection((host or "localhost", port or 2375), _TIMEOUT_SECONDS)
 
 
 def bubblewrap_problem() -> str | None:
@@ -94,6 +109,10 @@ def bubblewrap_problem() -> str | None:
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         return "bwrap is not installed"
+    if platform.machine() not in _FILTERED_MACHINES or sys.maxsize < 2**32:
+        return (
+            f"there is no filter of system calls for this Python's machine ({platform.machine()})"
+        )
     command = [bwrap, "--unshare-all", "--unshare-user", "--ro-bind", "/", "/"]
     command += ["--size", "4096", "--tmpfs", "/mnt", "--", "/bin/true"]
     try:

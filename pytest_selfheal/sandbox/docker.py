@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import socket
 import sys
 import tarfile
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import docker as docker_sdk
@@ -23,14 +25,19 @@ from docker.utils import kwargs_from_env
 
 from pytest_selfheal.errors import SandboxFailed, SandboxUnavailable
 from pytest_selfheal.records import Limits
+from pytest_selfheal.sandbox.docker_daemon import find_daemon, is_podman
 from pytest_selfheal.sandbox.names import ETC_FILES, LABEL, NOBODY
 from pytest_selfheal.sandbox.parked import BOOTSTRAP, ParkedSandbox
+from pytest_selfheal.sandbox.pipes import MAX_FILES
 from pytest_selfheal.sandbox.workspace import Workspace, notes_on, snapshot
 
 HOST_IMAGE = "pytest-selfheal-host:3"
 """Its tag changes with `ETC_FILES`."""
+HOST_IMAGE_WITH_NAMES = f"{HOST_IMAGE}-names"
+"""The same for containers with a network: names are looked up there."""
 
-_INODES = 65536
+_MANY = 4096
+"""Of processes to a user; how many a sandbox may have is `pids_limit`'s business."""
 
 
 class DockerLauncher:
@@ -39,7 +46,13 @@ class DockerLauncher:
     name = "docker"
 
     def __init__(
-        self, workspace: Workspace, limits: Limits, *, image: str, runtime: str | None = None
+        self,
+        workspace: Workspace,
+        limits: Limits,
+        *,
+        image: str,
+        runtime: str | None = None,
+        network: str | None = None,
     ) -> None:
         """Connect to the daemon, clear away what a killed run left, make the image.
 
@@ -49,15 +62,25 @@ class DockerLauncher:
         self._workspace = workspace
         self._limits = limits
         self._is_host = image == "host"
-        self._image = HOST_IMAGE if self._is_host else image
+        self._network = network or "none"
+        self._image = image
+        if self._is_host:
+            self._image = HOST_IMAGE if self._network == "none" else HOST_IMAGE_WITH_NAMES
         self._runtime = runtime
         self._files: bytes | None = None
         self.notes: list[str] = []
+        if self._network != "none":
+            self.notes.append(
+                f"code under test can reach Docker's network {network!r} (selfheal_docker_network)"
+            )
         self._lock = threading.Lock()
         self._root = str(workspace.root) if os.name == "posix" else "/project"
         try:
-            self._api: Any = docker_sdk.APIClient(**kwargs_from_env(), version="auto", timeout=60)
-            self._api.ping()
+            where: dict[str, Any] = {"base_url": find_daemon(os.environ).address}
+            self._api: Any = docker_sdk.APIClient(
+                **{**where, **kwargs_from_env()}, version="auto", timeout=60
+            )
+            self._is_podman = is_podman(self._api.version())
         except Exception as error:
             # The SDK lets errors of requests, urllib3 and its own through.
             raise SandboxUnavailable(f"Docker's daemon does not answer: {_short(error)}") from error
@@ -96,7 +119,7 @@ class DockerLauncher:
                 stdin_open=True,
                 environment=dict(self._environment()),
                 working_dir=self._root,
-                network_disabled=True,
+                network_disabled=self._network == "none",
                 hostname="sandbox",
                 labels={LABEL: "1", f"{LABEL}.owner": _owner(os.getpid())},
                 host_config=self._api.create_host_config(**self._host_config()),
@@ -119,9 +142,11 @@ class DockerLauncher:
         half = limits.disk_bytes // 2  # one half for the project's copy, one for /tmp
         # runc gives a tmpfs the mode of the folder that it covers, so it must be the user's own.
         uid, _, gid = _user().partition(":")
-        tmpfs = f"size={half},nr_inodes={_INODES},mode=1777,uid={uid},gid={gid},exec,nosuid,nodev"
+        tmpfs = f"size={half},mode=1777,exec,nosuid,nodev"
+        if not self._is_podman:
+            tmpfs += f",nr_inodes={MAX_FILES},uid={uid},gid={gid}"
         config: dict[str, Any] = {
-            "network_mode": "none",
+            "network_mode": self._network,
             "read_only": True,
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges"],
@@ -129,7 +154,7 @@ class DockerLauncher:
             "mem_limit": limits.memory_bytes,
             "memswap_limit": limits.memory_bytes,
             "nano_cpus": int(limits.cpus * 10**9),
-            "init": True,
+            "init": False,  # the supervisor is the first process, whom no other can end or stop
             "auto_remove": True,
             "ipc_mode": "private",
             "shm_size": min(half, 64 * 2**20),
@@ -141,6 +166,8 @@ class DockerLauncher:
             ],
             "log_config": LogConfig(type="none"),
         }
+        if self._is_podman:  # it would raise this one, which it may not everywhere
+            config["ulimits"].append(Ulimit(name="nproc", soft=_MANY, hard=_MANY))
         if self._is_host:
             config["binds"] = [f"{path}:{path}:ro" for path in self._workspace.read_paths]
         if self._runtime:
@@ -160,7 +187,7 @@ class DockerLauncher:
                 too_large: list[str] = []
                 room = self._limits.disk_bytes // 2
                 self._files = snapshot(self._workspace.root, room, too_large)
-                self.notes = notes_on(too_large)
+                self.notes += notes_on(too_large)
             return self._files
 
     def _provide_image(self) -> None:
@@ -170,8 +197,16 @@ class DockerLauncher:
             if not self._is_host:
                 self._api.pull(self._image, tag=_tag(self._image))
                 return
-            repository, _, tag = HOST_IMAGE.partition(":")
-            self._api.import_image_from_data(_etc_tar(), repository=repository, tag=tag)
+            files = dict(ETC_FILES)
+            if self._network != "none":
+                names = files["etc/nsswitch.conf"]
+                files["etc/nsswitch.conf"] = names.replace("hosts: files", "hosts: files dns")
+            repository, _, tag = self._image.partition(":")
+            answer = self._api.import_image_from_data(
+                _tar_of(files), repository=repository, tag=tag
+            )
+            # Podman minds no tag here.
+            self._api.tag(json.loads(answer.splitlines()[-1])["status"], repository, tag)
 
     def _remove_leftovers(self) -> None:
         """Remove containers whose owner is a process of this machine that has gone."""
@@ -291,10 +326,10 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _etc_tar() -> bytes:
+def _tar_of(files: Mapping[str, str]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, text in ETC_FILES.items():
+        for name, text in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(text)
             info.mode = 0o644

@@ -9,7 +9,6 @@ what that process said together with what it can see of it from outside.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import hashlib
 import importlib
@@ -19,10 +18,9 @@ import inspect
 import io
 import json
 import os
-import resource
 import secrets
 import select
-import signal
+import stat
 import sys
 import tarfile
 import tempfile
@@ -35,8 +33,8 @@ MAX_ALONE = 8
 """How many tests are run again alone, to see what they lean on."""
 MAX_DOUBTFUL = 3
 """How many of those are, that may have met what their neighbours left half made."""
-PR_SET_PDEATHSIG = 1
-PR_SET_DUMPABLE = 4
+MAX_JUDGE_MEBIBYTES = 64
+"""Up to which size a file that judges is compared with what it was; no larger one is sent."""
 Modules = dict[str, types.ModuleType]
 """Those made of the texts that were sent with this one, by short name."""
 
@@ -86,25 +84,23 @@ def serve() -> None:
     for fd in (0, 1):
         os.dup2(null, fd)
     setup = json.loads(channel.receive())
+    confine = module_of_ours("selfheal_inside_confine", setup["sources"].pop("confine"))
     if setup["is_hidden"]:
-        set_readable(False)
+        confine.set_readable(False)
+    confine.adopt_orphans()
     try:
         if setup["has_files"]:
             unpack(channel.receive(), setup["root"])
-        modules = warm_up(setup)
+        modules = {"confine": confine, **warm_up(setup)}
+        confine.put_handlers_aside()
     except Exception as error:  # noqa: BLE001 - whatever it is, the host must be told
         channel.send({"error": f"{type(error).__name__}: {error}"})
         return
     os.dup2(null, 2)
+    os.close(null)
     channel.send({"ready": True})
     job = json.loads(channel.receive())
     channel.send(run(channel, setup, job, modules))
-
-
-def set_readable(value: bool) -> None:
-    """Whether others of the same user may read this process's memory, files and variables."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, int(value), 0, 0, 0)
 
 
 def unpack(data: bytes, root: str) -> None:
@@ -292,9 +288,9 @@ def run_tests(
     if pid == 0:
         try:
             channel.close()
-            os.close(result_read)
-            os.close(output_read)
-            confine(setup["limits"], output_write)
+            for fd in (result_read, output_read, marks_fd):
+                os.close(fd)
+            modules["confine"].confine(setup, output_write, modules["syscalls"])
             os.chdir(setup["cwd"])
             modules["tests"].run(setup, job, result_write, nonce, marks_file, modules)
         except BaseException as error:  # noqa: BLE001 - this process must never return
@@ -304,7 +300,7 @@ def run_tests(
         os._exit(0)
     os.close(result_write)
     os.close(output_write)
-    watched = modules["watch"].Watched(pid, result_read, output_read, nonce)
+    watched = modules["watch"].Watched(pid, result_read, output_read, nonce, has_all=True)
     watched.wait(channel, deadline)
     marks = os.pread(marks_fd, len(job["watch"]), 0)
     os.close(marks_fd)
@@ -332,41 +328,21 @@ def text_of(path: str) -> str:
 
 
 def digest(path: str) -> str | None:
-    """A file's hash, None where it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
-    except OSError:
-        return None
+    """A file's hash, None where it is none, cannot be read, or has grown out of all bounds.
 
-
-def confine(limits: dict[str, Any], output_fd: int) -> None:
-    """Make the forked process one that cannot flood or outlive its sandbox."""
-    os.setsid()
-    set_readable(True)  # the process that runs the tests is as any other
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))  # it dies with its supervisor
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(output_fd, 1)
-    os.dup2(output_fd, 2)
-    os.close(output_fd)
-    for name, value in (
-        (resource.RLIMIT_FSIZE, limits["file_bytes"]),
-        (resource.RLIMIT_NOFILE, limits["open_files"]),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_DATA, limits["data_bytes"]),
-    ):
-        if value is None:
-            continue
-        _, hard = resource.getrlimit(name)
-        if hard != resource.RLIM_INFINITY:
-            value = min(value, hard)
-        resource.setrlimit(name, (value, value))
-    # When memory runs out the kernel is to take this process, never the supervisor.
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")
+    The tests may have put a pipe or a device in its place, or a link to one.
+    """
+    found = hashlib.sha256()
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        stack.callback(os.close, fd)
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            for _ in range(MAX_JUDGE_MEBIBYTES):
+                part = os.read(fd, 2**20)
+                if not part:
+                    return found.hexdigest()
+                found.update(part)
+    return None
 
 
 def oom_kills() -> int | None:

@@ -14,6 +14,8 @@ MAX_RESULT_BYTES = 32 * 2**20
 TAIL_BYTES = 16 * 2**10
 DRAIN_SECONDS = 1.0
 """How long past its deadline what the process wrote is still read."""
+END_SECONDS = 2.0
+"""How long is waited for what was killed to be gone."""
 MAX_STRETCH = 2
 """How many times its own time a process may get on top, for what it waited for a processor."""
 
@@ -28,8 +30,18 @@ class Host(Protocol):
 class Watched:
     """A forked process, with its pipes drained up to a bound and its end awaited."""
 
-    def __init__(self, pid: int, result_fd: int, output_fd: int, nonce: str) -> None:
-        """Watch a process that writes records and output into pipes."""
+    def __init__(
+        self, pid: int, result_fd: int, output_fd: int, nonce: str, *, has_all: bool = False
+    ) -> None:
+        """Watch a process that writes records and output into pipes.
+
+        Args:
+            pid: The process.
+            result_fd: Where its records come from.
+            output_fd: Where its output comes from.
+            nonce: What each record begins with.
+            has_all: Every other child of this process is the tests', and ends with them.
+        """
         self.exit: int | None = None
         self.signal: int | None = None
         self.timed_out = False
@@ -40,6 +52,7 @@ class Watched:
         self.marked: list[str] = []
         """What was entered since the last test began."""
         self._pid = pid
+        self._has_all = has_all
         self._nonce = nonce
         self._deadline = 0.0
         self._result_fd = result_fd
@@ -70,6 +83,8 @@ class Watched:
             self._drain(pause)
             pause = min(pause * 2, 0.02)
         self._kill()  # what it left running must not go on writing
+        if self._has_all:
+            end_the_rest()
         self._drain(0)
         self.lines, self.honest = checked_lines(bytes(self._data[self._result_fd]), self._nonce)
         self.output = self._data[self._output_fd].decode("utf-8", "replace")
@@ -77,7 +92,10 @@ class Watched:
             os.close(fd)
 
     def _reap(self) -> bool:
-        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        whom = -1 if self._has_all else self._pid
+        pid, status = os.waitpid(whom, os.WNOHANG)
+        while pid not in (0, self._pid):  # an orphan that came to this process
+            pid, status = os.waitpid(whom, os.WNOHANG)
         if pid == 0:
             return False
         if os.WIFSIGNALED(status):
@@ -116,6 +134,37 @@ class Watched:
             self.flooded = len(data) > MAX_RESULT_BYTES
         elif len(data) > TAIL_BYTES:  # of what it printed, the end is what explains
             del data[: len(data) - TAIL_BYTES]
+
+
+def end_the_rest() -> None:
+    """End every process that tests left, in whatever session it is, and reap it.
+
+    As the first process of a namespace this one may signal all others at once. Elsewhere
+    orphans come to it (`inside_confine.adopt_orphans`), and theirs once they have ended.
+    """
+    deadline = time.monotonic() + END_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+        except ChildProcessError:
+            return
+        if os.getpid() == 1:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)
+        else:
+            for pid in children():
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(0.001)
+
+
+def children() -> list[int]:
+    """The processes whose parent this one is; it has one thread alone."""
+    own = os.getpid()
+    with contextlib.suppress(OSError), open(f"/proc/self/task/{own}/children") as file:
+        return [int(pid) for pid in file.read().split()]
+    return []  # a kernel that does not list them: what holds the sandbox ends them with it
 
 
 def waited_seconds(pid: int) -> float:

@@ -41,7 +41,7 @@ exec(compile(text, "<selfheal>", "exec"), {"__name__": "selfheal_inside"})
 
 _INSIDE = (
     "watch", "reports", "session", "imports", "children", "child", "trace", "walls", "checks",
-    "twins", "controls", "tests",
+    "twins", "controls", "tests", "confine", "syscalls",
 )  # fmt: skip
 """What is sent beside the supervisor's own text."""
 
@@ -67,6 +67,7 @@ class ParkedSandbox:
         killed_for_memory: Callable[[], bool] = lambda: False,
         data_limit_bytes: int | None = None,
         is_hidden: bool = False,
+        must_filter: bool = False,
     ) -> None:
         """Send the supervisor and the files, and wait until it is parked.
 
@@ -83,6 +84,8 @@ class ParkedSandbox:
             data_limit_bytes: A limit on each process's data, where nothing limits the whole.
             is_hidden: Nobody outside needs to read the supervisor's memory, so that it may
                 be kept from the code in there as well.
+            must_filter: Nothing but the supervisor puts a filter of system calls over the
+                code in there.
 
         Raises:
             SandboxFailed: It did not come up. The channel is destroyed.
@@ -107,6 +110,7 @@ class ParkedSandbox:
             "own_package": {} if has_hosts_python else _own_package(),
             "has_files": files is not None,
             "is_hidden": is_hidden,
+            "must_filter": must_filter,
         }
         frames = [_source("inside.py").encode(), json.dumps(setup).encode()]
         self._park(b"".join(map(pack, frames if files is None else [*frames, files])))

@@ -13,6 +13,8 @@ from pathlib import Path
 from pytest_selfheal.records import Limits
 
 _LOOK_SECONDS = 0.1
+MAX_FILES = 65536
+"""How many files and folders a sandbox may make, where a file system does not limit them."""
 
 
 class PipeChannel:
@@ -79,8 +81,11 @@ class PipeChannel:
 
     def over_limit(self) -> tuple[str, str] | None:
         """The ending and why, if something of the process is over its limit now."""
-        if size_of(self._folder) > self._limits.disk_bytes:
+        size, files = size_of(self._folder)
+        if size > self._limits.disk_bytes:
             return "crashed", f"more than {self._limits.disk_bytes // 2**20} MiB written to disk"
+        if files > MAX_FILES:
+            return "crashed", f"more than {MAX_FILES} files written to disk"
         return None
 
     def last_words(self) -> str:
@@ -96,11 +101,14 @@ class PipeChannel:
         raise NotImplementedError
 
 
-def size_of(folder: Path) -> int:
-    """What the files below a folder take up on the disk, in bytes."""
-    total = 0
-    for parent, _, files in os.walk(folder):
+def size_of(folder: Path) -> tuple[int, int]:
+    """What the files below a folder take up on the disk, in bytes, and how many they are."""
+    total = number = 0
+    for parent, folders, files in os.walk(folder):
+        number += len(folders) + len(files)
+        if number > MAX_FILES:
+            break
         for name in files:
             with contextlib.suppress(OSError):
                 total += Path(parent, name).lstat().st_blocks * 512
-    return total
+    return total, number

@@ -128,6 +128,85 @@ ABUSES = {
         "        file.write(bytes(2**20))\n"
         "return True"
     ),
+    "shared_memory": (
+        "os.makedirs('/dev/shm', exist_ok=True)\n"
+        "for number in range(8):\n"
+        "    with open('/dev/shm/full-%d' % number, 'wb') as file:\n"
+        "        for _ in range(40):\n"
+        "            file.write(bytes(2**20))\n"
+        "return True"
+    ),
+    "devices_folder": "open('/dev/full-of-it', 'wb').write(b'x')\nreturn True",
+    "sparse_file": (
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "with open(tempfile.gettempdir() + '/sparse', 'wb') as file:\n"
+        "    file.truncate(10 * 2**30)\n"
+        "return True"
+    ),
+    # system calls that have been ways out
+    "add_key": "return call(248, 217, addressof(b'user'), addressof(b'x'), 0, 0, -3)",
+    "keyctl": "return call(250, 219, 0, -3, 1)",
+    "request_key": "return call(249, 218, addressof(b'user'), addressof(b'x'), 0, 0)",
+    "bpf": "return call(321, 280, 0, addressof(bytes(128)), 128)",
+    "userfaultfd": "return call(323, 282, 1)",
+    "io_uring": "return call(425, 425, 4, addressof(bytes(256)))",
+    "perf_events": "return call(298, 241, addressof(bytes(128)), 0, -1, -1, 0)",
+    "other_memory_by_vm_read": "return call(310, 270, os.getppid(), 0, 0, 0, 0, 0)",
+    "other_memory_by_vm_write": "return call(311, 271, os.getppid(), 0, 0, 0, 0, 0)",
+    "other_descriptors": "return call(438, 438, 0, 0, 0)",
+    "compare_processes": "return call(312, 272, os.getpid(), os.getppid(), 0, 0, 0)",
+    "new_mount_api": "return call(430, 430, addressof(b'tmpfs'), 0)",
+    "open_tree": "return call(428, 428, -100, addressof(b'/'), 1)",
+    "move_mount": "return call(429, 429, -1, 0, -1, 0, 0)",
+    "pivot_root": "return call(155, 41, addressof(b'/tmp'), addressof(b'/tmp'))",
+    "unmount": "return call(166, 39, addressof(b'/proc'), 0)",
+    "enter_namespace": "return call(308, 268, os.open('/proc/self/ns/net', os.O_RDONLY), 0)",
+    "new_namespaces": (
+        "return any(call(272, 97, flag) for flag in (0x20000, 0x2000000, 0x4000000, 0x8000000,\n"
+        "                                            0x10000000, 0x20000000, 0x40000000))"
+    ),
+    "child_in_user_namespace": (
+        "pid = libc.syscall(ctypes.c_long(56 if platform.machine() == 'x86_64' else 220),\n"
+        "                   ctypes.c_long(0x10000000 | 17), None, None, None, None)\n"
+        "if pid == 0:\n"
+        "    os._exit(0)\n"
+        "return pid > 0"
+    ),
+    "clone3_in_user_namespace": (
+        "arguments = (ctypes.c_uint64 * 11)(0x10000000, 0, 0, 0, 17)\n"
+        "pid = libc.syscall(ctypes.c_long(435), ctypes.byref(arguments), ctypes.c_long(88))\n"
+        "if pid == 0:\n"
+        "    os._exit(0)\n"
+        "return pid > 0"
+    ),
+    "kernel_modules": "return call(175, 105, 0, 0, 0) or call(313, 273, -1, 0, 0)",
+    "new_kernel": "return call(246, 104, 0, 0, 0, 0) or call(320, 294, -1, -1, 0, 0, 0)",
+    "swap": "return call(167, 224, addressof(b'/tmp/x'), 0) or call(168, 225, addressof(b'/x'))",
+    "quotas": "return call(179, 60, 0, 0, 0, 0)",
+    "accounting": "return call(163, 89, 0)",
+    "randomness_of_addresses": "return libc.personality(0x0040000) != -1",
+    "handles": "return call(304, 265, -1, addressof(bytes(64)), 0)",
+    "kernel_log_call": "return call(103, 116, 3, addressof(bytes(64)), 64)",
+    "other_word_size": (
+        "if platform.machine() != 'x86_64':\n"
+        "    return False\n"
+        "page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)\n"
+        "page.write(bytes.fromhex('b814000000cd80c3'))  # getpid, as 32-bit programs ask\n"
+        "start = ctypes.addressof(ctypes.c_char.from_buffer(page))\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    os._exit(ctypes.CFUNCTYPE(ctypes.c_int)(start)() <= 0)\n"
+        "return os.waitpid(pid, 0)[1] == 0"
+    ),
+    "x32": (
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    os._exit(not call(0x40000000 + 39, 1 << 30))\n"
+        "return os.waitpid(pid, 0)[1] == 0"
+    ),
+    "virtual_machine_socket": "socket.socket(40, socket.SOCK_STREAM)\nreturn True",
+    "kernel_crypto_socket": "socket.socket(38, socket.SOCK_SEQPACKET)\nreturn True",
+    "bluetooth_socket": "socket.socket(31, socket.SOCK_RAW, 1)\nreturn True",
     "core_dump": "return resource.getrlimit(resource.RLIMIT_CORE)[1] != 0",
 }
 
