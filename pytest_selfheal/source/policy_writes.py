@@ -135,7 +135,7 @@ def _imported_reason(root: str, dotted: str, context: Context) -> str | None:
 
 def _user_reason(changed: ast.expr, context: Context) -> str | None:
     root = changed.id if isinstance(changed, ast.Name) else ""
-    is_local = id(changed) in context.names.locals or root in context.names.top_level
+    is_local = context.names.is_local(changed) or root in context.names.top_level
     if is_local or context.user_kinds.get(root) not in ("class", "function"):
         return None
     if any(target.split(".")[0] == root for target in context.targets):
