@@ -85,6 +85,8 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "operator.concat": lambda one, other: one + other,
     "operator.getitem": lambda one, key: one[key],
     "itertools.chain": _as_list(itertools.chain),
+    "ast.parse": lambda text, *more: text,  # for what runs it, a tree is as good as its text
+    "builtins.compile": lambda text, *more: text,
     **{
         f"base64.{name}": getattr(base64, name)
         for name in dir(base64)

@@ -181,6 +181,9 @@ class Names:
                 yield from (f"{base}.__dict__" for base in self.meanings(arguments[0]))
             elif called == "operator.getitem" and len(arguments) > 1:
                 yield from self._of_item(arguments[0], arguments[1])
+            elif called in ("pkgutil.resolve_name", "pydoc.locate") and arguments:
+                for text in self.folder.texts(arguments[0]):
+                    yield _canonical(text.replace(":", "."))
             elif called in _IMPORTERS:
                 for module in self._imported_by(node):
                     is_package = called != "importlib.import_module" and len(arguments) < 4
