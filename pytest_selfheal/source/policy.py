@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pytest_selfheal.source.names import ImportedName, imported_names
+from pytest_selfheal.source.names import ImportedName, imported_names, is_main_guard
 from pytest_selfheal.source.parsing import parse_text
 from pytest_selfheal.source.policy_context import Check, Context, Violation, make_context
 from pytest_selfheal.source.policy_hidden import (
@@ -116,7 +116,9 @@ _EXITS = {"sys.exit", "builtins.exit", "builtins.quit"}
 
 def exits(tree: ast.Module, context: Context) -> Iterator[Violation]:
     """Refuse to leave the program, save where the stub or its module speaks of it."""
-    allowed = _lines_in_functions(tree) if context.may_exit else set()
+    allowed = _lines_of_programs(tree)
+    if context.may_exit:
+        allowed |= _lines_in_functions(tree)
     uses = [(line, dotted) for line, dotted in context.names.uses(tree) if dotted in _EXITS]
     for line, dotted in uses + list(_raised_exits(tree, context.names)):
         if line not in allowed:
@@ -134,6 +136,16 @@ def _raised_exits(tree: ast.Module, names: Names) -> Iterator[Violation]:
         dotted = names.dotted(raised) if raised is not None else None
         if dotted in ("builtins.SystemExit", "builtins.KeyboardInterrupt"):
             yield node.lineno, dotted  # type: ignore[attr-defined]
+
+
+def _lines_of_programs(tree: ast.Module) -> set[int]:
+    """Give the lines of `main` and under `if __name__ == "__main__":`, which tests do not run."""
+    lines: set[int] = set()
+    for node in tree.body:
+        is_main = isinstance(node, ast.FunctionDef) and node.name == "main"
+        if is_main or is_main_guard(node):
+            lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return lines
 
 
 def _lines_in_functions(tree: ast.Module) -> set[int]:

@@ -207,8 +207,15 @@ class _Follower:
             return self._called(node, around)
         if isinstance(node, ast.Lambda):
             return Known(True)
-        folded = self.names.folder.values(node)
-        return Known(repr(folded[0]) if folded[0] else None) if len(folded) == 1 else UNKNOWN
+        return self._constant(node)
+
+    def _constant(self, node: ast.expr) -> Known:
+        """Give what an expression comes to in which no variable takes part."""
+        named = [each for each in ast.walk(node) if isinstance(each, ast.Name)]
+        folded = self.names.folder.values(node) if all(map(self.names.dotted, named)) else ()
+        if len(folded) != 1:
+            return UNKNOWN
+        return Known(folded[0]) if _is_hashable(folded[0]) else Known(repr(folded[0] or ""))
 
     def _named(self, node: ast.expr, around: Mapping[str, Known]) -> Known:
         text = ast.unparse(node)
@@ -237,6 +244,12 @@ class _Follower:
             return UNKNOWN
         left, right, operator = node.left, node.comparators[0], node.ops[0]
         one, other = self._value(left, around), self._value(right, around)
+        of_types = self._type_asked(left, around), self._type_asked(right, around)
+        if True in of_types and isinstance(operator, (*_SAME_WAY, ast.In, *_OTHER_WAY, ast.NotIn)):
+            asked = right if of_types[0] else left
+            known = self._is_of(list(self._parts_of(asked)), exactly=True)
+            negated = isinstance(operator, (*_OTHER_WAY, ast.NotIn))
+            return UNKNOWN if known is None else Known(known is not negated)
         is_same = (one == other != UNKNOWN) or ast.dump(left) == ast.dump(right)
         if is_same and isinstance(operator, _SAME_WAY):
             return Known(True)
@@ -244,12 +257,6 @@ class _Follower:
             return Known(False)
         if OTHER in (one, other) and Known(None) in (one, other):
             return Known(isinstance(operator, (ast.NotEq, ast.IsNot)))
-        of_types = self._type_asked(left, around), self._type_asked(right, around)
-        if True in of_types and isinstance(operator, (*_SAME_WAY, ast.In, *_OTHER_WAY, ast.NotIn)):
-            asked = right if of_types[0] else left
-            known = self._is_of(list(self._parts_of(asked)), exactly=True)
-            negated = isinstance(operator, (*_OTHER_WAY, ast.NotIn))
-            return UNKNOWN if known is None else Known(known is not negated)
         if all(each not in _MARKS for each in (one, other)) and isinstance(
             operator, (ast.Eq, ast.NotEq)
         ):
@@ -306,7 +313,7 @@ class _Follower:
             known = truth(given[0])
             return UNKNOWN if known is None else Known(known)
         if called in ("type", "repr", "dir", "object") and len(given) < 2:
-            return Known(True) if called != "repr" else UNKNOWN
+            return Known(object()) if called != "repr" else UNKNOWN  # something, which is true
         if self.depth < _MAX_DEPTH and isinstance(node.func, (ast.Name, ast.Lambda)):
             functions: Sequence[ast.AST] = (node.func,)
             if isinstance(node.func, ast.Name):
@@ -315,7 +322,7 @@ class _Follower:
                 inner = _Follower(self.names, self.other_type, self.depth + 1)
                 found = inner.call(functions[0], given)
                 return next(iter(found)) if len(found) == 1 else UNKNOWN
-        return UNKNOWN
+        return self._constant(node)
 
 
 def _place(target: ast.expr) -> str:

@@ -110,8 +110,28 @@ def _lies(name: str, value: ast.AST, names: Names) -> bool:
     named = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
     if named in _OPPOSITES[name] and not _functions(value, names):
         return True
+    if any(_never_looks(each) for each in _functions(value, names)):
+        return True
     wanted = name == "__eq__"
     return any(_says(value, names, each) is wanted for each in PLAIN_TYPES)
+
+
+def _never_looks(function: ast.AST) -> bool:
+    """Whether a comparison gives an answer that hangs on something else than the other side."""
+    if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        body: list[ast.AST] = [*function.body]
+    elif isinstance(function, ast.Lambda):
+        body = [function.body]
+    else:
+        return False
+    arguments = function.args
+    if len(arguments.posonlyargs + arguments.args) != 2 or arguments.vararg or arguments.kwarg:
+        return False
+    other = [*arguments.posonlyargs, *arguments.args][1].arg
+    named = {each.id for one in body for each in ast.walk(one) if isinstance(each, ast.Name)}
+    if other in named or named & {"locals", "vars", "NotImplemented", "super"}:
+        return False
+    return any(not isinstance(each, ast.Constant) for each in answers_of(function))
 
 
 def _is_another_class(value: ast.AST, names: Names) -> bool:

@@ -232,9 +232,11 @@ class Names:
         return not _IMPORTERS.isdisjoint(self.meanings(node.func))
 
     def attributes_named(self, node: ast.AST) -> tuple[str, ...]:
-        """Give the attributes that a node names, by a dot or by a text."""
+        """Give the attributes that a node names, by a dot, a text or a pattern."""
         if isinstance(node, ast.Attribute):
             return (node.attr,)
+        if isinstance(node, ast.MatchClass):
+            return tuple(node.kwd_attrs)
         if not isinstance(node, ast.Call):
             return ()
         called = self.meanings(node.func)
