@@ -116,7 +116,7 @@ _EXITS = {"sys.exit", "builtins.exit", "builtins.quit"}
 
 def exits(tree: ast.Module, context: Context) -> Iterator[Violation]:
     """Refuse to leave the program, save where the stub or its module speaks of it."""
-    allowed = _lines_of_programs(tree)
+    allowed = _lines_of_programs(tree, context)
     if context.may_exit:
         allowed |= _lines_in_functions(tree)
     uses = [(line, dotted) for line, dotted in context.names.uses(tree) if dotted in _EXITS]
@@ -138,11 +138,12 @@ def _raised_exits(tree: ast.Module, names: Names) -> Iterator[Violation]:
             yield node.lineno, dotted  # type: ignore[attr-defined]
 
 
-def _lines_of_programs(tree: ast.Module) -> set[int]:
+def _lines_of_programs(tree: ast.Module, context: Context) -> set[int]:
     """Give the lines of `main` and under `if __name__ == "__main__":`, which tests do not run."""
     lines: set[int] = set()
     for node in tree.body:
         is_main = isinstance(node, ast.FunctionDef) and node.name == "main"
+        is_main = is_main and "main" not in context.targets
         if is_main or is_main_guard(node):
             lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return lines

@@ -99,9 +99,7 @@ class _Follower:
         """Follow statements; whether what comes after them may be reached."""
         return all(self._step(node, around, found) for node in body)
 
-    def _step(
-        self, node: ast.stmt, around: MutableMapping[str, Known], found: set[Known]
-    ) -> bool:
+    def _step(self, node: ast.stmt, around: MutableMapping[str, Known], found: set[Known]) -> bool:
         if isinstance(node, ast.Return):
             found.add(self._value(node.value, around) if node.value else Known(None))
             return False
@@ -330,9 +328,9 @@ def _place(target: ast.expr) -> str:
     if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
         owner = target.value
         if isinstance(owner, ast.Attribute) and owner.attr == "__dict__":
-            return f"{ast.unparse(owner.value)}.{target.slice.value}"
+            return f"{ast.unparse(owner.value)}.{target.slice.value!s}"
         if isinstance(owner, ast.Call) and ast.unparse(owner.func) == "vars" and owner.args:
-            return f"{ast.unparse(owner.args[0])}.{target.slice.value}"
+            return f"{ast.unparse(owner.args[0])}.{target.slice.value!s}"
     return ast.unparse(target)
 
 
@@ -346,4 +344,3 @@ def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:
         if not isinstance(child, FUNCTIONS):
             yield child
             yield from _own_nodes(child)
-

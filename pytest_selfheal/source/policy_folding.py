@@ -28,20 +28,18 @@ _Values = tuple[Any, ...]
 _WIDE = re.compile(r"\d{4}|\*|\{[^{}]*\{")
 """A width that may make a text too large."""
 
-_METHODS = frozenset(
-    """
+_METHODS_LIST = """
     join decode encode lower upper replace strip lstrip rstrip format title capitalize swapcase
     casefold removeprefix removesuffix split rsplit splitlines partition rpartition translate hex
     get keys values items __getitem__ __add__ index count find copy
-    """.split()
-)
-_ENCODINGS = frozenset(
     """
+_METHODS = frozenset(_METHODS_LIST.split())
+_ENCODINGS_LIST = """
     ascii utf-8 utf8 utf_8 utf-7 utf-16 utf-32 latin-1 latin1 latin_1 iso-8859-1 cp1252 cp437 cp037
     cp500 rot13 rot_13 rot-13 hex hex_codec base64 base64_codec unicode_escape raw_unicode_escape
     unicode-escape punycode quopri uu
-    """.split()
-)
+    """
+_ENCODINGS = frozenset(_ENCODINGS_LIST.split())
 
 
 def _bounded_bytes(value: Any = b"", *more: Any) -> bytes:
@@ -96,6 +94,11 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 _CONSTANTS: Mapping[str, str] = {
     f"string.{name}": getattr(string, name)
     for name in ("ascii_letters", "ascii_lowercase", "ascii_uppercase", "digits", "printable")
+}
+_CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {
+    ord("r"): repr,
+    ord("a"): ascii,
+    ord("s"): str,
 }
 _OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda one, other: one + other,
@@ -158,7 +161,7 @@ class Folder:
                 yield from self._of_variable(self.scopes.given.get(self.scopes.key(node), ()))
         elif isinstance(node, ast.Attribute):
             dotted = self.dotted(node)
-            if dotted in _CONSTANTS:
+            if dotted is not None and dotted in _CONSTANTS:
                 yield _CONSTANTS[dotted]
             for value in self.scopes.attributes.get(node.attr, ()):
                 yield from self._of(value, {})
@@ -199,10 +202,10 @@ class Folder:
                 yield "".join(map(str, parts))
         elif isinstance(node, ast.FormattedValue):
             specs = self._of(node.format_spec, bound) if node.format_spec else ("",)
-            convert = {ord("r"): repr, ord("a"): ascii, ord("s"): str}.get(node.conversion)
+            convert = _CONVERSIONS.get(node.conversion, _as_it_is)
             for value, spec in itertools.product(self._of(node.value, bound), specs):
                 if not _WIDE.search(spec):
-                    yield from _tried(format, [(convert(value) if convert else value, spec)])
+                    yield from _tried(format, [(convert(value), spec)])
 
     def _containers(self, node: ast.AST, bound: Mapping[str, Any]) -> Iterator[Any]:
         if isinstance(node, ast.Dict):
@@ -283,7 +286,7 @@ class Folder:
             owners = self._of(node.func.value, bound)
             if called.startswith(("builtins.str.", "builtins.bytes.")):
                 owners, arguments = arguments[0] if arguments else (), arguments[1:]
-            named = {each.arg: self._of(each.value, bound)[:1] for each in node.keywords if each.arg}
+            named = {k.arg: self._of(k.value, bound)[:1] for k in node.keywords if k.arg}
             if all(named.values()):
                 words = {name: values[0] for name, values in named.items()}
                 for owner, *given in itertools.product(owners, *arguments):
@@ -303,10 +306,12 @@ class Folder:
         for items in self._of(node.args[1], bound):
             results: list[Any] = []
             for part in _parts(items):
-                if called == "functools.reduce":
-                    results = list(_tried(lambda a, b: a + b, [(*results, part)])) if results else [part]
-                    continue
-                results += self._applied(node.args[0], part, bound)[:1]
+                if called == "builtins.map":
+                    results += self._applied(node.args[0], part, bound)[:1]
+                elif results:
+                    results = list(_tried(lambda a, b: a + b, [(*results, part)]))
+                else:
+                    results = [part]
             if called == "functools.reduce":
                 yield from results
             elif len(results) == len(list(_parts(items))):
@@ -379,6 +384,10 @@ def _operation(kind: ast.operator) -> Callable[[Any, Any], Any]:
     return _OPERATIONS.get(type(kind), _none)
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 def _none(one: Any, other: Any) -> Any:
     raise ValueError(one, other)
 
@@ -402,7 +411,8 @@ def _method(
     named = named or {}
     if name not in _METHODS or not isinstance(owner, (str, bytes, list, tuple, dict, int)):
         return
-    if name in ("decode", "encode") and str(given[0] if given else "utf-8").lower() not in _ENCODINGS:
+    encoding = str(given[0] if given else "utf-8").lower()
+    if name in ("decode", "encode") and encoding not in _ENCODINGS:
         return
     if name == "format" and _WIDE.search(str(owner)):
         return

@@ -16,20 +16,20 @@ from pytest_selfheal.source.policy_names import Names
 from pytest_selfheal.source.policy_scopes import Given
 from pytest_selfheal.source.policy_tables import FORBIDDEN_NAMES, import_reason
 
-_SENSITIVE = frozenset(
-    """
+_SENSITIVE_LIST = """
     sys builtins gc inspect os _thread signal importlib traceback threading pytest _pytest pluggy
     unittest ctypes
-    """.split()
-)
-_PURE = frozenset(
     """
+_SENSITIVE = frozenset(_SENSITIVE_LIST.split())
+_PURE_LIST = """
     base64 binascii codecs zlib gzip bz2 lzma string operator functools itertools struct re html
     textwrap quopri unicodedata hashlib json urllib.parse
-    """.split()
-)
+    """
+_PURE = frozenset(_PURE_LIST.split())
 """Modules whose functions give the same for the same constants."""
-_IMPURE = frozenset({"open", "input", "globals", "locals", "vars", "id", "hash", "dir", "__import__"})
+_IMPURE = frozenset(
+    {"open", "input", "globals", "locals", "vars", "id", "hash", "dir", "__import__"}
+)
 
 
 def hidden_names(tree: ast.Module, context: Context) -> Iterator[Violation]:
@@ -159,17 +159,15 @@ def _is_pure(dotted: str) -> bool:
 
 # --- code ------------------------------------------------------------------------------
 
-_RUNS = frozenset(
-    """
+_RUNS_LIST = """
     builtins.eval builtins.exec builtins.compile timeit.timeit timeit.repeat timeit.Timer
     cProfile.run cProfile.runctx profile.run profile.runctx
-    """.split()
-)
-_LOADS = frozenset(
     """
+_RUNS = frozenset(_RUNS_LIST.split())
+_LOADS_LIST = """
     pickle.loads _pickle.loads pickle.Unpickler marshal.loads marshal.load
-    """.split()
-)
+    """
+_LOADS = frozenset(_LOADS_LIST.split())
 _FILE = re.compile(r"[/\\]|\.py$|^<frozen|^<selfheal")
 
 

@@ -22,11 +22,10 @@ _MEMBERSHIP = frozenset(
     {"__contains__", "__instancecheck__", "__subclasscheck__", "__subclasshook__"}
 )
 _DIFFERENCES = frozenset({"__sub__", "__rsub__", "__abs__"})
-_NUMBERS = frozenset(
-    """
+_NUMBERS_LIST = """
     builtins.int builtins.float builtins.complex decimal.Decimal fractions.Fraction
-    """.split()
-)
+    """
+_NUMBERS = frozenset(_NUMBERS_LIST.split())
 _OPPOSITES = {
     "__eq__": ("__ne__", "ne", "is_not", "__lt__", "__gt__", "callable", "__class__"),
     "__ne__": ("__eq__", "eq", "is_"),
@@ -62,8 +61,8 @@ def _members(node: ast.AST, context: Context) -> Iterator[_Member]:
             elif isinstance(member, ast.Assign):
                 pairs += [(each.id, member.value) for each in _names(member.targets)]
     elif isinstance(node, ast.Dict):  # type("Any", (), {"__eq__": lambda self, other: True})
-        for key, value in zip(node.keys, node.values, strict=True):
-            pairs += [(text, value) for text in names.folder.texts(key)] if key else []
+        for key, given in zip(node.keys, node.values, strict=True):
+            pairs += [(text, given) for text in names.folder.texts(key)] if key else []
     elif isinstance(node, ast.Call):
         pairs += [(each.arg, each.value) for each in node.keywords if each.arg]
         if len(node.args) == 3:

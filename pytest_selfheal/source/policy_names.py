@@ -19,12 +19,11 @@ _LOOKUPS = {
     *("builtins.getattr", "builtins.object.__getattribute__", "builtins.type.__getattribute__"),
     *("inspect.getattr_static", "types.ModuleType.__getattribute__"),
 }
-_ALIASED_BUILTINS = frozenset(
-    """
+_ALIASED_BUILTINS_LIST = """
     getattr setattr delattr vars __import__ eval exec compile globals object type open exit quit
     __builtins__
-    """.split()
-)
+    """
+_ALIASED_BUILTINS = frozenset(_ALIASED_BUILTINS_LIST.split())
 """Builtins that are followed under other names; `default = None or int` is of no interest."""
 _SEEN_INSIDE = frozenset({"sys", "os", "builtins", "gc", "inspect", "pytest", "_pytest"})
 """Modules that are told from what another module of the library imports: `random._os`."""

@@ -102,7 +102,8 @@ class _Gatherer:
             self._store(node.target, node.value, scope)
         elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             key = scope.get(node.target.id, 0), node.target.id
-            self.given[key].append(Given("added" if isinstance(node.op, ast.Add) else "unknown", node.value))
+            is_added = isinstance(node.op, ast.Add)
+            self.given[key].append(Given("added" if is_added else "unknown", node.value))
         elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
             for name in _names_in(node.target):
                 is_whole = isinstance(node.target, ast.Name)
@@ -115,9 +116,10 @@ class _Gatherer:
             self._calls.append(node)
         elif isinstance(node, ast.ClassDef):
             for inner in node.body:
-                for target in inner.targets if isinstance(inner, ast.Assign) else ():
-                    if isinstance(target, ast.Name):
-                        self.attributes[target.id].append(inner.value)
+                if isinstance(inner, ast.Assign):
+                    for target in inner.targets:
+                        if isinstance(target, ast.Name):
+                            self.attributes[target.id].append(inner.value)
 
     def _store(self, target: ast.expr, value: ast.expr, scope: Mapping[str, int]) -> None:
         if isinstance(target, ast.Name):

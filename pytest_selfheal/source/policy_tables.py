@@ -93,12 +93,11 @@ FORBIDDEN_NAMES = {
 }
 EXEC = re.compile(r"os\.exec[a-z]+$")
 
-FRAME_ATTRIBUTES = frozenset(
-    """
+_FRAME_ATTRIBUTES_LIST = """
     f_back f_locals f_globals f_builtins tb_frame gi_frame cr_frame ag_frame
     __globals__ __builtins__ _getframe _current_frames
-    """.split()
-)
+    """
+FRAME_ATTRIBUTES = frozenset(_FRAME_ATTRIBUTES_LIST.split())
 """The attributes that lead from an object to a frame or to its globals."""
 
 

@@ -507,9 +507,9 @@ def three(n):
     return 3 * n
 def value(n):
     return three(n) + min(three.count, 1)
-"""
-    .replace("@traced\n", "")
-    .replace("return three(n) + min(three.count, 1)", "return traced(three)(n) + 1"),
+""".replace("@traced\n", "").replace(
+        "return three(n) + min(three.count, 1)", "return traced(three)(n) + 1"
+    ),
 }
 
 LIBRARY = {
@@ -565,6 +565,22 @@ class Three(Plugin):
     factor = 3
 def value(n):
     return Plugin.known['Three'].factor * n + 1
+""",
+    "registered": """\
+OPERATIONS = {}
+def operation(name):
+    def keep(function):
+        OPERATIONS[name] = function
+        return function
+    return keep
+@operation('times')
+def multiply(a, b):
+    return a * b
+@operation('plus')
+def add(a, b):
+    return a + b
+def value(n):
+    return OPERATIONS['plus'](OPERATIONS['times'](3, n), 1)
 """,
     "set_name": """\
 class Bounded:
