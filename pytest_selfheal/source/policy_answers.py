@@ -164,6 +164,13 @@ class _Follower:
     def _evaluate(self, node: ast.expr, around: MutableMapping[str, Known]) -> None:
         """Look at an expression for what it does: `setattr(self, "seen", other)`."""
         value = self._value(node, around)
+        if isinstance(node, ast.Call) and node.keywords and isinstance(node.func, ast.Attribute):
+            owner = node.func.value  # self.__dict__.update(seen=other)
+            if isinstance(owner, ast.Attribute) and owner.attr == "__dict__":
+                for each in node.keywords:
+                    around[f"{ast.unparse(owner.value)}.{each.arg}"] = self._value(
+                        each.value, around
+                    )
         if isinstance(node, ast.Call) and len(node.args) == 3:
             for name in self.names.folder.texts(node.args[1]):
                 value = self._value(node.args[2], around)
@@ -235,6 +242,8 @@ class _Follower:
         for value in values:
             if truth(value) is decides:
                 return value
+        if decides and _is_tautology(node.values):
+            return Known(True)
         return values[-1] if all(truth(value) is not None for value in values) else UNKNOWN
 
     def _compare(self, node: ast.Compare, around: MutableMapping[str, Known]) -> Known:
@@ -249,7 +258,9 @@ class _Follower:
             negated = isinstance(operator, (*_OTHER_WAY, ast.NotIn))
             return UNKNOWN if known is None else Known(known is not negated)
         is_same = (one == other != UNKNOWN) or ast.dump(left) == ast.dump(right)
-        if is_same and isinstance(operator, _SAME_WAY):
+        if isinstance(operator, ast.In) and isinstance(right, (ast.Tuple, ast.List, ast.Set)):
+            is_same = any(ast.dump(left) == ast.dump(each) for each in right.elts)
+        if is_same and isinstance(operator, (*_SAME_WAY, ast.In)):
             return Known(True)
         if is_same and isinstance(operator, _OTHER_WAY):
             return Known(False)
@@ -321,6 +332,21 @@ class _Follower:
                 found = inner.call(functions[0], given)
                 return next(iter(found)) if len(found) == 1 else UNKNOWN
         return self._constant(node)
+
+
+_NEGATIONS = {ast.Eq: ast.NotEq, ast.Lt: ast.GtE, ast.Gt: ast.LtE, ast.Is: ast.IsNot}
+
+
+def _is_tautology(parts: Sequence[ast.expr]) -> bool:
+    """Whether one of two parts must be true: `a == b or a != b`."""
+    compared = [each for each in parts if isinstance(each, ast.Compare) and len(each.ops) == 1]
+    return any(
+        _NEGATIONS.get(type(one.ops[0])) is type(two.ops[0])
+        and ast.dump(one.left) == ast.dump(two.left)
+        and ast.dump(one.comparators[0]) == ast.dump(two.comparators[0])
+        for one in compared
+        for two in compared
+    )
 
 
 def _place(target: ast.expr) -> str:

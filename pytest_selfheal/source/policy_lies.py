@@ -84,8 +84,23 @@ def _names(targets: list[ast.expr]) -> list[ast.Name]:
 
 def _functions(value: ast.AST, names: Names) -> list[ast.AST]:
     """Give the functions that a value may be: itself, a named one, a wrapped one."""
+    if isinstance(value, (ast.FunctionDef, ast.AsyncFunctionDef)) and value.decorator_list:
+        wrappers = [
+            inner
+            for each in value.decorator_list
+            if isinstance(each, ast.Name)
+            for wrapper in names.scopes.functions.get(each.id, ())
+            for answer in answers_of(wrapper)
+            for inner in _functions(answer, names)
+        ]
+        return wrappers or [value]
     if isinstance(value, FUNCTIONS):
         return [value]
+    if isinstance(value, ast.Attribute) and names.dotted(value) is None:
+        return list(names.scopes.functions.get(value.attr, ()))
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and not value.args:
+        of_class = names.scopes.given.get(names.scopes.key(value.func), ())
+        return [] if of_class else list(names.scopes.functions.get("__call__", ()))
     if isinstance(value, ast.Name):
         return list(names.scopes.functions.get(value.id, ()))
     if isinstance(value, ast.Call) and value.args:

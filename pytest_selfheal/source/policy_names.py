@@ -14,7 +14,10 @@ from pytest_selfheal.source.policy_folding import Folder
 from pytest_selfheal.source.policy_scopes import Scopes
 
 _SAME = {"posix": "os", "nt": "os", "posixpath": "os.path", "ntpath": "os.path", "_io": "io"}
-_IMPORTERS = {"builtins.__import__", "importlib.import_module", "importlib.__import__"}
+_IMPORTERS = {
+    *("builtins.__import__", "importlib.import_module", "importlib.__import__"),
+    "runpy.run_module",
+}
 _LOOKUPS = {
     *("builtins.getattr", "builtins.object.__getattribute__", "builtins.type.__getattribute__"),
     *("inspect.getattr_static", "types.ModuleType.__getattribute__"),
@@ -151,6 +154,12 @@ class Names:
 
     def _of_item(self, container: ast.expr, key: ast.expr) -> Iterator[str]:
         """Resolve `vars(os)["_exit"]`, `os.__dict__["_exit"]`, `sys.modules["os"]`."""
+        for owner in self.given_to(container):
+            if isinstance(owner, ast.Dict):
+                wanted = self.folder.texts(key)
+                for given, value in zip(owner.keys, owner.values, strict=True):
+                    if given is not None and set(self.folder.texts(given)) & set(wanted):
+                        yield from filter(_is_followed, self.meanings(value))
         bases = self.meanings(container)
         texts = self.folder.texts(key) if bases else ()
         for base in bases:
@@ -165,8 +174,10 @@ class Names:
     def _of_call(self, node: ast.Call) -> Iterator[str]:
         """Resolve `getattr(os, "_exit")`, `__import__("os")`, `vars(os).get("_exit")`."""
         function, arguments = node.func, node.args
-        if isinstance(function, ast.Call) and arguments:  # attrgetter("_exit")(os)
-            yield from self._of_getter(function, arguments[0])
+        for made in self.given_to(function):
+            if isinstance(made, ast.Call) and arguments:  # attrgetter("_exit")(os)
+                yield from self._of_getter(made, arguments)
+        if isinstance(function, ast.Call):
             return
         if isinstance(function, ast.Attribute) and arguments:
             if function.attr in ("get", "pop", "__getitem__"):
@@ -194,8 +205,22 @@ class Names:
         texts = self.folder.texts(name) if bases else ()
         yield from (_canonical(f"{base}.{text}") for base in bases for text in texts)
 
-    def _of_getter(self, getter: ast.Call, owner: ast.expr) -> Iterator[str]:
-        called = self.dotted(getter.func)
+    def given_to(self, node: ast.expr) -> Iterator[ast.expr]:
+        """Give an expression, or what the variable is given that it is."""
+        given = (
+            self.scopes.given.get(self.scopes.key(node), ()) if isinstance(node, ast.Name) else ()
+        )
+        for each in given:
+            if each.how == "value" and isinstance(each.node, ast.expr):
+                yield each.node
+        yield node
+
+    def _of_getter(self, getter: ast.Call, arguments: list[ast.expr]) -> Iterator[str]:
+        called, owner = self.dotted(getter.func), arguments[0]
+        if called == "functools.partial" and getter.args:
+            given = [*getter.args[1:], *arguments]
+            if len(given) > 1 and _LOOKUPS.intersection(self.meanings(getter.args[0])):
+                yield from self._of_lookup(given[0], given[1])
         if called in ("operator.attrgetter", "operator.methodcaller") and getter.args:
             yield from self._of_lookup(owner, getter.args[0])
         elif called == "operator.itemgetter" and getter.args:

@@ -50,6 +50,7 @@ FORBIDDEN_NAMES = {
     "os._exit": ENDS,
     "os.kill": ENDS,
     "os.killpg": ENDS,
+    "os.abort": ENDS,
     "_thread.interrupt_main": ENDS,
     "signal.raise_signal": ENDS,
     "atexit._run_exitfuncs": ENDS,

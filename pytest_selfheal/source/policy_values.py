@@ -18,6 +18,8 @@ _TEST_FILE = re.compile(
 )
 _OPENERS = {
     *("builtins.open", "io.open", "os.open", "codecs.open", "io.FileIO", "tokenize.open"),
+    *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.move"),
+    *("importlib.util.spec_from_file_location", "importlib.machinery.SourceFileLoader"),
     *("linecache.getlines", "linecache.getline", "runpy.run_path", "os.rename", "os.replace"),
 }
 _IN_FORMAT = re.compile(rf"\{{[^{{}}]*[.\[](?:{'|'.join(FRAME_ATTRIBUTES)})\b")

@@ -91,7 +91,7 @@ _APPLIERS = {"builtins.map", "functools.partial", "builtins.list", "itertools.st
 
 def _changed_by_call(node: ast.Call, names: Names) -> Iterator[ast.expr]:
     called = {*names.meanings(node.func)}
-    arguments = list(_arguments(node))
+    arguments = list(_arguments(node, names))
     if called & _SETTERS and arguments:
         yield arguments[0]
     if isinstance(node.func, ast.Attribute):
@@ -114,11 +114,13 @@ def _changed_by_call(node: ast.Call, names: Names) -> Iterator[ast.expr]:
             yield from (part for part in parts if not _SETTERS.intersection(names.meanings(part)))
 
 
-def _arguments(node: ast.Call) -> Iterator[ast.expr]:
+def _arguments(node: ast.Call, names: Names) -> Iterator[ast.expr]:
     """Give a call's arguments, those in `*(…)` among them."""
     for each in node.args:
-        if isinstance(each, ast.Starred) and isinstance(each.value, (ast.Tuple, ast.List)):
-            yield from each.value.elts
+        if isinstance(each, ast.Starred):
+            for value in names.given_to(each.value):
+                if isinstance(value, (ast.Tuple, ast.List)):
+                    yield from value.elts
         else:
             yield each
 
