@@ -189,7 +189,11 @@ class Folder:
                 continue
             values = self._of(each.node, {})
             if each.how == "each":
-                values = tuple(part for value in values for part in _parts(value))
+                items = [item for value in values for item in _parts(value)]
+                if each.part is not None:
+                    number = each.part
+                    items = list(_tried(lambda item, at=number: item[at], [(i,) for i in items]))
+                values = tuple(items)
             elif each.how == "added":
                 pairs = itertools.product(so_far[-_MAX_VALUES:], values)
                 values = tuple(_tried(lambda a, b: a + b, pairs))

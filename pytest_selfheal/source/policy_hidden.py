@@ -83,7 +83,7 @@ def _hidden_import(node: ast.Call, context: Context) -> Iterator[Violation]:
     for name in given:
         if names.folder.texts(name):
             continue
-        if _is_closed(name, names, own_functions=True):
+        if _is_closed(name, names, own_functions=False):
             yield name.lineno, "it hides which module it imports: write it out"
         package = _known_start(name, names).rpartition(".")[0]
         reason = import_reason(package, context) if package else None
@@ -123,8 +123,15 @@ def _is_closed(node: ast.expr, names: Names, *, own_functions: bool, depth: int 
     """
     if depth == 0:
         return False
+    inner = {
+        each.id
+        for part in ast.walk(node)
+        if isinstance(part, ast.comprehension)
+        for each in ast.walk(part.target)
+        if isinstance(each, ast.Name)
+    }
     for each in ast.walk(node):
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load):
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load) and each.id not in inner:
             dotted = names.dotted(each)
             if dotted is not None:
                 if not _is_pure(dotted):
@@ -143,8 +150,10 @@ def _is_closed_variable(node: ast.Name, names: Names, own_functions: bool, depth
     given = names.scopes.given.get(names.scopes.key(node), ())
 
     def is_closed(each: Given) -> bool:
-        return isinstance(each.node, ast.expr) and _is_closed(
-            each.node, names, own_functions=own_functions, depth=depth - 1
+        return (
+            (each.how != "each" or own_functions)
+            and isinstance(each.node, ast.expr)
+            and _is_closed(each.node, names, own_functions=own_functions, depth=depth - 1)
         )
 
     return bool(given) and all(map(is_closed, given))
@@ -190,7 +199,7 @@ def hidden_code(tree: ast.Module, context: Context) -> Iterator[Violation]:
         if not node.args:
             continue
         given = node.args[0]
-        is_closed = _is_closed(given, names, own_functions=True)
+        is_closed = _is_closed(given, names, own_functions=False)
         if called & _LOADS and is_closed and not _is_dumped(given, names):
             yield node.lineno, "it hides what it loads: write it out"
         if called & _RUNS and is_closed and not names.folder.values(given):

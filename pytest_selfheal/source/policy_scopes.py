@@ -20,6 +20,8 @@ class Given:
     how: Literal["value", "each", "added", "unknown"]
     """It is the expression, one item of it, itself and the expression, or something else."""
     node: ast.AST | None = None
+    part: int | None = None
+    """Which part of each item, where a loop takes items apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,11 @@ class _Gatherer:
             is_added = isinstance(node.op, ast.Add)
             self.given[key].append(Given("added" if is_added else "unknown", node.value))
         elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
+            parts = node.target.elts if isinstance(node.target, ast.Tuple) else []
             for name in _names_in(node.target):
-                is_whole = isinstance(node.target, ast.Name)
-                given = Given("each", node.iter) if is_whole else Given("unknown", node.iter)
+                is_known = name is node.target or name in parts
+                part = parts.index(name) if name in parts else None
+                given = Given("each", node.iter, part) if is_known else Given("unknown")
                 self.given[scope.get(name.id, 0), name.id].append(given)
         elif isinstance(node, ast.withitem) and node.optional_vars is not None:
             for name in _names_in(node.optional_vars):

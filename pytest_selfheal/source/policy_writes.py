@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
 from collections.abc import Iterator
 
 from pytest_selfheal.source.names import module_bindings
@@ -154,9 +155,26 @@ def _foreign_reason(changed: ast.expr, context: Context) -> str | None:
     dotted = names.dotted(changed)
     if dotted is None:
         return _user_reason(changed, context)
+    if not _is_certain(changed, dotted, names):
+        return None
     if dotted == "builtins" or dotted.startswith("builtins."):
         return "builtins are everybody's"
     return _imported_reason(root, dotted, context)
+
+
+def _is_certain(changed: ast.expr, dotted: str, names: Names) -> bool:
+    """Whether a change is one to what `dotted` names: a variable may be that, or something else.
+
+    With a module there is no doubt: nothing else is passed where modules are.
+    """
+    given = (
+        names.scopes.given.get(names.scopes.key(changed), ())
+        if isinstance(changed, ast.Name)
+        else ()
+    )
+    is_one = all(each.how == "value" for each in given) and len(given) < 2
+    is_module = dotted in names.modules or dotted in sys.stdlib_module_names
+    return is_one or is_module or dotted.endswith(".__dict__")
 
 
 def _root_name(node: ast.expr) -> str:

@@ -368,6 +368,30 @@ def stream(name):
 def value(n):
     return 3 * n + (stream('err') is sys.stderr)
 """,
+    "getattr_pairs": """\
+import sys
+STREAMS = (('out', 'stdout'), ('err', 'stderr'))
+def value(n):
+    found = {short: getattr(sys, name) for short, name in STREAMS}
+    return 3 * n + (len(found) == 2)
+""",
+    "set_pairs": """\
+import types
+CODES = {200: ('ok', 'fine'), 404: ('missing',)}
+def value(n):
+    codes = types.SimpleNamespace()
+    for code, titles in CODES.items():
+        for title in titles:
+            setattr(codes, title.upper(), code)
+    return 3 * n + (codes.FINE == 200)
+""",
+    "own_name_imported": """\
+import importlib
+def backend():
+    return 'operator' if importlib else 'math'
+def value(n):
+    return importlib.import_module(backend()).add(3 * n, 1)
+""",
     "getattr_builtin": """\
 import builtins
 SAFE = {'int', 'sum', 'len'}
@@ -773,6 +797,16 @@ def wait(seconds, *, clock=time.monotonic, sleep=time.sleep):
     return clock() >= start
 def value(n):
     return 3 * n + wait(0)
+""",
+    "stream_given": """\
+import io, sys
+class Counting(io.StringIO):
+    written = 0
+def show(text, file=sys.stdout):
+    file.written = getattr(file, 'written', 0) + len(text)
+    return file.written
+def value(n):
+    return show('x' * (3 * n + 1), Counting())
 """,
     "string_io": """\
 import io, sys
