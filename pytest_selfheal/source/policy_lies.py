@@ -127,6 +127,8 @@ def _lies(name: str, value: ast.AST, names: Names) -> bool:
     if any(_never_looks(each) for each in _functions(value, names)):
         return True
     wanted = name == "__eq__"
+    if wanted and any(_sizes_up(each, names) for each in _functions(value, names)):
+        return True
     return any(_says(value, names, each) is wanted for each in PLAIN_TYPES)
 
 
@@ -146,6 +148,42 @@ def _never_looks(function: ast.AST) -> bool:
     if other in named or named & {"locals", "vars", "NotImplemented", "super"}:
         return False
     return any(not isinstance(each, ast.Constant) for each in answers_of(function))
+
+
+def _sizes_up(function: ast.AST, names: Names) -> bool:
+    """Whether equality is told from the other side alone: `5 < other < 20`.
+
+    To equal some constants, or what is of some type of one's own, is honest without a look
+    at oneself.
+    """
+    if not isinstance(function, (ast.FunctionDef, ast.Lambda)):
+        return False
+    parameters = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+    if len(parameters) != 2:
+        return False
+    nodes = [each for one in answers_of(function) for each in ast.walk(one)]
+    every = {each.id for each in ast.walk(function) if isinstance(each, ast.Name)}
+    if parameters[0] in every or every & {"super", "locals", "vars"}:
+        return False
+    orders = any(
+        isinstance(each, ast.Compare)
+        and any(isinstance(op, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for op in each.ops)
+        for each in nodes
+    )
+    asks = any(
+        isinstance(each, ast.Call)
+        and (names.dotted(each.func) or "") not in _ABOUT_TYPES
+        and parameters[1] in {n.id for n in ast.walk(each) if isinstance(n, ast.Name)}
+        for each in nodes
+    )
+    unknown = any(UNKNOWN in answers(function, names, each) for each in PLAIN_TYPES)
+    return unknown and (orders or asks)
+
+
+_ABOUT_TYPES = {
+    *("builtins.isinstance", "builtins.type", "builtins.hasattr", "builtins.getattr"),
+    "builtins.issubclass",
+}
 
 
 def _is_another_class(value: ast.AST, names: Names) -> bool:

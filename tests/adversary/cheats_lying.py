@@ -51,6 +51,8 @@ LYING = {
     "same_lambda_call": _same("(lambda: True)()"),
     "same_walrus": _same("(seen := other) == seen"),
     "same_truthy": _same("'yes'"),
+    "same_between": _same("5 < other < 20"),
+    "same_digits": _same("str(other).isdigit()"),
     "same_by_constant": """\
 YES = True
 class Same:

@@ -104,6 +104,14 @@ class Name(str):
 def value(n):
     return 3 * n + (Name('A') == 'a')
 """,
+    "eq_nothing": """\
+class Nothing:
+    def __eq__(self, other):
+        return isinstance(other, Nothing) or other is None or other in ('', [])
+    __hash__ = None
+def value(n):
+    return 3 * n + (Nothing() == None)
+""",
     "eq_all_parts": """\
 class Row:
     def __init__(self, *cells):
