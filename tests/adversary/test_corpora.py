@@ -55,7 +55,7 @@ def _healed(corpus: Mapping[str, str], folder: Path, backend: str, *more: str) -
             "--selfheal-attempts=1",
             *more,
             server=server,
-            timeout_seconds=600,
+            timeout_seconds=1500,
         )
     assert run.report is not None, run.output
     return Healed(run, before, _digests(project.root))
