@@ -550,6 +550,48 @@ def test_a_stub_that_speaks_of_exiting_may(module):
         one("import sys\ndef main(x):\n    sys.exit(2)\n", "main", module=silent)
 
 
+REGISTERED = {
+    "by a decorator": (
+        "KNOWN = {}\n"
+        "def keep(function):\n    KNOWN[function.__name__] = function\n    return function\n"
+        "@keep\ndef times(a, b):\n    return a * b\n"
+        "def other():\n    return 1\n"
+        "def due(self, amount):\n    return KNOWN['times'](amount, 2)\n",
+        {"KNOWN", "keep", "times"},
+    ),
+    "as a subclass": (
+        "class Base:\n    known = []\n"
+        "    def __init_subclass__(cls):\n        Base.known += [cls]\n"
+        "class Own(Base):\n    pass\n"
+        "class Other:\n    pass\n"
+        "def due(self, amount):\n    return len(Base.known)\n",
+        {"Base", "Own"},
+    ),
+    "asked for its subclasses": (
+        "class Base:\n    pass\nclass Own(Base):\n    pass\n"
+        "def find():\n    return Base.__subclasses__()\n"
+        "def due(self, amount):\n    return find()\n",
+        {"Base", "Own", "find"},
+    ),
+    "no register": (
+        "class Base:\n    pass\nclass Own(Base):\n    pass\n"
+        "def due(self, amount):\n    return Base()\n",
+        {"Base"},
+    ),
+    "by a text": (
+        "FACTOR = 3\nOTHER = 4\ndef due(self, amount):\n    return globals()['FACTOR'] * amount\n",
+        {"FACTOR"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "names"), REGISTERED.values(), ids=REGISTERED)
+def test_takes_along_what_enters_itself(code, names):
+    helpers = one(code, "TaxTable.due").helpers
+    bound = [ast.parse(helper).body[0] for helper in helpers]
+    assert {getattr(node, "name", None) or node.targets[0].id for node in bound} == names
+
+
 # --- checks ----------------------------------------------------------------------------
 
 

@@ -42,10 +42,10 @@ REFUSED = {
     "conftest": (body("import conftest", "return conftest.EXPECTED"), "'conftest'"),
     "test module": (body("from tests.test_tax import CASES", "return CASES"), "tests' own files"),
     "own plugin": (body("import pytest_selfheal.healing", "return 1"), "what heals it"),
-    "the tests' file": (body("return open('tests/test_tax.py').read()"), "may not read the tests"),
+    "the tests' file": (body("return open('tests/test_tax.py').read()"), "the tests' files"),
     "the tests' path": (
         "from pathlib import Path\n" + body("return Path('conftest.py').read_text()"),
-        "may not read the tests",
+        "the tests' files",
     ),
     "current test": (
         "import os\n" + body("return os.environ.get('PYTEST_CURRENT_TEST')"),
@@ -54,9 +54,11 @@ REFUSED = {
     "own descriptors": (body("return open('/proc/self/fd/3', 'wb')"), "/proc/self/fd/3"),
     # the interpreter
     "ctypes": (body("import ctypes", "return ctypes"), "'ctypes'"),
-    "gc": (body("import gc", "return gc.get_objects()"), "'gc'"),
-    "atexit": (body("import atexit", "atexit.register(print)"), "'atexit'"),
-    "sys.modules": (body("import sys", "return sys.modules['x']"), "'sys.modules'"),
+    "gc": (body("import gc", "return gc.get_objects()"), "'gc.get_objects'"),
+    "atexit": (body("import atexit", "atexit._run_exitfuncs()"), "'atexit._run_exitfuncs'"),
+    "sys.modules": (body("import sys", "return list(sys.modules)"), "'sys.modules'"),
+    "sets sys.modules": (body("import sys", "sys.modules['x'] = x"), "'sys.modules'"),
+    "pytest of sys.modules": (body("import sys", "return sys.modules['pytest']"), "'pytest'"),
     "settrace": (body("import sys as s", "s.settrace(None)"), "'sys.settrace'"),
     "setprofile": (body("from sys import setprofile as p", "p(None)"), "'sys.setprofile'"),
     "monitoring": (body("import sys", "sys.monitoring.use_tool_id(0, 'x')"), "'sys.monitoring'"),
@@ -129,9 +131,17 @@ REFUSED = {
     ),
     "lambda": ("class A:\n    __eq__ = lambda s, o: True\n" + body("return A()"), "'__eq__'"),
     "type()": (body("return type('A', (), {'__eq__': lambda s, o: 1})()"), "'__eq__'"),
-    "truth": (
-        "class A:\n    def __bool__(self):\n        return True\n" + body("return A()"),
-        "'__bool__'",
+    "by type alone": (
+        """
+        class Any:
+            def __eq__(self, other):
+                if isinstance(other, int):
+                    return True
+                return False
+        def f(x):
+            return Any()
+        """,
+        "'__eq__'",
     ),
     # code in strings
     "eval": (body("return eval('__import__(\"os\")._exit(0)')"), "from a string.*'os._exit'"),
@@ -222,15 +232,6 @@ HONEST = {
         def f(x):
             return Side.LEFT
         """,
-    "two answers": """
-        class Any:
-            def __eq__(self, other):
-                if isinstance(other, int):
-                    return True
-                return False
-        def f(x):
-            return Any()
-        """,
     "catches SystemExit": body("try:", "    x()", "except SystemExit as e:", "    return e.code"),
     "interrupt": body("try:", "    x()", "except KeyboardInterrupt:", "    raise"),
     "constants": """
@@ -283,7 +284,7 @@ def test_lets_honest_code_through(code):
 
 USERS_OWN = {
     "pytest": ("import pytest\n", body("import pytest", "return pytest.__version__")),
-    "gc": ("import gc\n", body("gc.collect()")),
+    "gc": ("import gc\n_ALL = gc.get_objects\n", body("return gc.get_objects()")),
     "ctypes": ("import ctypes\n", body("return ctypes.sizeof(ctypes.c_int)")),
     "sys.modules": ("import sys\nHAS = 'x' in sys.modules\n", body("return sys.modules[x]")),
     "os.kill": ("import os\ndef stop(p):\n    os.kill(p, 15)\n", body("os.kill(x, 9)")),
@@ -384,7 +385,7 @@ def test_lets_checks_check(code):
         "import _pytest\n",
         "import pytest\npytest.skip()\n",
         "import sys\nsys.exit()\n",
-        "import gc\n",
+        "import gc\ngc.get_objects()\n",
     ],
 )
 def test_refuses_in_checks_as_well(code):

@@ -118,6 +118,9 @@ def _speaks_of_exit(stub: Stub, users: Mapping[str, UserModule]) -> bool:
 # --- one stub's piece ------------------------------------------------------------------
 
 
+_ASSIGNMENTS = (ast.Assign, ast.AnnAssign)
+
+
 @dataclass(slots=True)
 class _Gatherer:
     """Follows the names that one definition needs through the reply."""
@@ -141,6 +144,8 @@ class _Gatherer:
         self._check(node)
         self._follow(names_needed_by_body(node))
         self._follow_attributes(node)
+        self._follow_texts(node)
+        self._follow_registered()
         return Piece(
             stub=self.stub,
             definition=quote_statement(self.code, node, decorators=False),
@@ -243,6 +248,43 @@ class _Gatherer:
             return False
         return all(each.imported and each.imported.module != imported.module for each in users)
 
+    def _follow_texts(self, node: ast.stmt) -> None:
+        """Take what code names by a text: `globals()["RATE"]`, `sys.modules[__name__]`."""
+        named = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+        if named & {"globals", "__name__"}:
+            texts = {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)}
+            self._follow({text for text in texts if isinstance(text, str)} & self.bindings.keys())
+
+    def _follow_registered(self) -> None:
+        """Take what enters itself where it is looked up: by a decorator, or as a subclass."""
+        found = True
+        while found:
+            found = False
+            helpers = {binding.name: binding.node for binding in self._taken()}
+            registers = {name for name, node in helpers.items() if _keeps_subclasses(node, helpers)}
+            keepers = helpers.keys() | {
+                name
+                for name, bindings in self.bindings.items()
+                if bindings[-1].kind == "function" and self._keeps(bindings[-1].node, helpers)
+            }
+            for node in self.code.tree.body:
+                if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                    continue
+                bases = node.bases if isinstance(node, ast.ClassDef) else []
+                by = _roots(node.decorator_list) & keepers | _roots(bases) & registers
+                if by and node.name not in self.seen and node not in self.wrappers:
+                    self._follow({node.name})
+                    found = True
+
+    def _keeps(self, node: ast.stmt, helpers: Mapping[str, ast.stmt]) -> bool:
+        """Whether a function, as a decorator, puts something into a variable that was taken."""
+        variables = {name for name, each in helpers.items() if isinstance(each, _ASSIGNMENTS)}
+        return node not in self.wrappers and bool(variables & names_needed(node))
+
+    def _taken(self) -> list[Binding]:
+        every = (each for bindings in self.bindings.values() for each in bindings)
+        return [each for each in every if id(each.node) in self.helpers]
+
     # -- members of the class --
 
     def _follow_attributes(self, node: ast.stmt) -> None:
@@ -284,6 +326,29 @@ class _Gatherer:
             and (node.args.posonlyargs + node.args.args)[:1]
             and (node.args.posonlyargs + node.args.args)[0].arg in ("self", "cls")
         ]
+
+
+def _keeps_subclasses(node: ast.stmt, helpers: Mapping[str, ast.stmt]) -> bool:
+    """Whether a class is told of its subclasses, or asked for them by some helper."""
+    if not isinstance(node, ast.ClassDef):
+        return False
+    is_told = "__init_subclass__" in names_bound_by(node.body)
+    return is_told or any(
+        isinstance(each, ast.Attribute) and each.attr == "__subclasses__"
+        for helper in helpers.values()
+        for each in ast.walk(helper)
+    )
+
+
+def _roots(nodes: Sequence[ast.expr]) -> set[str]:
+    """Give the names that expressions begin with: `register("x")`, `app.route`, `Base[int]`."""
+    names: set[str] = set()
+    for node in nodes:
+        while isinstance(node, (ast.Call, ast.Attribute, ast.Subscript)):
+            node = node.func if isinstance(node, ast.Call) else node.value
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+    return names
 
 
 def _is_new_member(node: ast.stmt, known: set[str]) -> bool:

@@ -16,12 +16,26 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pytest_selfheal.source.names import ImportedName, imported_names
+from pytest_selfheal.source.names import ImportedName, imported_names, is_main_guard
 from pytest_selfheal.source.parsing import parse_text
 from pytest_selfheal.source.policy_context import Check, Context, Violation, make_context
+from pytest_selfheal.source.policy_hidden import (
+    hidden_code,
+    hidden_names,
+    modules_table,
+    runs_code,
+)
+from pytest_selfheal.source.policy_lies import lying_classes
 from pytest_selfheal.source.policy_names import Names
+from pytest_selfheal.source.policy_tables import (
+    ENDS,
+    FRAME_ATTRIBUTES,
+    FRAMES,
+    import_reason,
+    name_reason,
+)
 from pytest_selfheal.source.policy_top import top_level_effects
-from pytest_selfheal.source.policy_values import knows_tests, lying_classes
+from pytest_selfheal.source.policy_values import knows_tests
 from pytest_selfheal.source.policy_writes import (
     foreign_globals,
     foreign_writes,
@@ -43,34 +57,17 @@ def first_violation(tree: ast.Module, context: Context) -> Violation | None:
 
 # --- imports ---------------------------------------------------------------------------
 
-_FORBIDDEN_MODULES = {
-    "pytest": "the code may not know that it is tested",
-    "_pytest": "the code may not know that it is tested",
-    "pluggy": "the code may not reach the test runner",
-    "unittest": "the code may not reach a test runner",
-    "conftest": "the code may not reach the tests' own files",
-    "pytest_selfheal": "the code may not reach what heals it",
-    "xdist": "the code may not reach the test runner",
-    "ctypes": "it reaches into the interpreter's memory",
-    "_ctypes": "it reaches into the interpreter's memory",
-    "gc": "it finds objects that belong to the tests",
-    "atexit": "it acts after the tests have ended",
-}
-_HARMLESS = {"pytest_selfheal.heal", "pytest_selfheal.StubCalled"}
-_FOR_CHECKS = {"pytest", "pytest.raises", "pytest.approx", "pytest.warns"}
-_TEST_MODULE = re.compile(r"(?:^|\.)(?:test_\w+|\w+_test|conftest)(?:\.|$)|^tests?(?:\.|$)")
-
 
 def forbidden_imports(tree: ast.Module, context: Context) -> Iterator[Violation]:
     """Refuse to import the runner, the tests, and what reaches into the interpreter."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             for imported in imported_names(node):
-                reason = _import_reason(_whole_name(imported), context)
+                reason = import_reason(_whole_name(imported), context)
                 if reason:
                     yield node.lineno, f"it imports {_whole_name(imported)!r}: {reason}"
     for line, dotted in context.names.dynamic_imports(tree):
-        reason = _import_reason(dotted, context)
+        reason = import_reason(dotted, context)
         if reason:
             yield line, f"it imports {dotted!r}: {reason}"
 
@@ -79,98 +76,38 @@ def _whole_name(imported: ImportedName) -> str:
     return f"{imported.module}.{imported.name}" if imported.name else imported.module
 
 
-def _import_reason(dotted: str, context: Context) -> str | None:
-    package = dotted.partition(".")[0]
-    if package in context.user or dotted in context.user or dotted in _HARMLESS:
-        return None
-    if context.is_checks and dotted in _FOR_CHECKS:
-        return None
-    if package in _FORBIDDEN_MODULES:
-        return _FORBIDDEN_MODULES[package]
-    if _TEST_MODULE.search(dotted):
-        return "the code may not reach the tests' own files"
-    return None
-
-
 # --- names that change the verdict -----------------------------------------------------
-
-_ENDS = "it ends the process, or the run, before the tests are done"
-_RUNNER = "it reaches what the test runner stands on"
-_FRAMES = "it reads its callers' frames"
-_FORBIDDEN_NAMES = {
-    "os._exit": _ENDS,
-    "os.kill": _ENDS,
-    "os.killpg": _ENDS,
-    "_thread.interrupt_main": _ENDS,
-    "signal.raise_signal": _ENDS,
-    "sys.modules": _RUNNER,
-    "sys.meta_path": _RUNNER,
-    "sys.path_hooks": _RUNNER,
-    "sys.addaudithook": _RUNNER,
-    "sys.settrace": _RUNNER,
-    "sys.setprofile": _RUNNER,
-    "sys.monitoring": _RUNNER,
-    "threading.settrace": _RUNNER,
-    "threading.setprofile": _RUNNER,
-    "threading.settrace_all_threads": _RUNNER,
-    "threading.setprofile_all_threads": _RUNNER,
-    "importlib.reload": _RUNNER,
-    "builtins.__builtins__": _RUNNER,
-    "sys._getframe": _FRAMES,
-    "sys._getframemodulename": _FRAMES,
-    "sys._current_frames": _FRAMES,
-    "sys._current_exceptions": _FRAMES,
-    "inspect.currentframe": _FRAMES,
-    "inspect.stack": _FRAMES,
-    "inspect.trace": _FRAMES,
-    "inspect.getouterframes": _FRAMES,
-    "inspect.getinnerframes": _FRAMES,
-    "inspect.getframeinfo": _FRAMES,
-    "traceback.walk_stack": _FRAMES,
-    "traceback.walk_tb": _FRAMES,
-    "traceback.extract_stack": _FRAMES,
-}
-_EXEC = re.compile(r"os\.exec[a-z]+$")
 
 
 def forbidden_names(tree: ast.Module, context: Context) -> Iterator[Violation]:
     """Refuse the functions that end the run, reach the runner, or read frames."""
-    names = context.names
-    for line, dotted in (*names.uses(tree), *names.from_imports(tree)):
-        if dotted in context.user:
-            continue
-        reason = _FORBIDDEN_NAMES.get(dotted) or (_ENDS if _EXEC.match(dotted) else None)
-        package = dotted.partition(".")[0]
-        if reason is None and package in _FORBIDDEN_MODULES and "." in dotted:
-            reason = _import_reason(dotted, context)
+    for line, dotted in (*context.names.uses(tree), *context.names.from_imports(tree)):
+        reason = name_reason(dotted, context)
         if reason:
             yield line, f"it uses {dotted.removeprefix('builtins.')!r}: {reason}"
-
-
-_FRAME_ATTRIBUTES = {
-    *("f_back", "f_locals", "f_globals", "f_builtins", "tb_frame"),
-    *("gi_frame", "cr_frame", "ag_frame", "__globals__", "__builtins__"),
-}
 
 
 def frame_attributes(tree: ast.Module, context: Context) -> Iterator[Violation]:
     """Refuse the attributes that lead from an object to a frame or to its globals."""
     for node in ast.walk(tree):
-        name = _attribute_of(node, context.names)
-        if name in _FRAME_ATTRIBUTES and name not in context.user_attributes:
-            yield node.lineno, f"it uses {name!r}: {_FRAMES}"  # type: ignore[attr-defined]
+        for name in context.names.attributes_named(node):
+            if name in FRAME_ATTRIBUTES and name not in context.user_attributes:
+                yield node.lineno, f"it uses {name!r}: {FRAMES}"  # type: ignore[attr-defined]
 
 
-def _attribute_of(node: ast.AST, names: Names) -> str | None:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    if isinstance(node, ast.Call) and len(node.args) > 1:
-        called, given = names.dotted(node.func), node.args[1]
-        is_lookup = called in ("builtins.getattr", "builtins.setattr", "builtins.delattr")
-        if is_lookup and isinstance(given, ast.Constant) and isinstance(given.value, str):
-            return given.value
-    return None
+def all_objects(tree: ast.Module, context: Context) -> Iterator[Violation]:
+    """Refuse to find other people's classes as subclasses of what all classes come from."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr == "__subclasses__"
+            and "__subclasses__" not in context.user_attributes
+            and _BASES.search(ast.unparse(node.value))
+        ):
+            yield node.lineno, "it uses '__subclasses__': it finds classes that belong to the tests"
 
+
+_BASES = re.compile(r"(?:__base__|__bases__\[.*\]|__mro__\[.*\]|mro\(\)\[.*\])$")
 
 # --- leaving ---------------------------------------------------------------------------
 
@@ -179,12 +116,14 @@ _EXITS = {"sys.exit", "builtins.exit", "builtins.quit"}
 
 def exits(tree: ast.Module, context: Context) -> Iterator[Violation]:
     """Refuse to leave the program, save where the stub or its module speaks of it."""
-    allowed = _lines_in_functions(tree) if context.may_exit else set()
+    allowed = _lines_of_programs(tree, context)
+    if context.may_exit:
+        allowed |= _lines_in_functions(tree)
     uses = [(line, dotted) for line, dotted in context.names.uses(tree) if dotted in _EXITS]
     for line, dotted in uses + list(_raised_exits(tree, context.names)):
         if line not in allowed:
             name = dotted.removeprefix("builtins.")
-            yield line, f"it uses {name!r}: {_ENDS}; raise an exception of its own kind"
+            yield line, f"it uses {name!r}: {ENDS}; raise an exception of its own kind"
 
 
 def _raised_exits(tree: ast.Module, names: Names) -> Iterator[Violation]:
@@ -199,6 +138,17 @@ def _raised_exits(tree: ast.Module, names: Names) -> Iterator[Violation]:
             yield node.lineno, dotted  # type: ignore[attr-defined]
 
 
+def _lines_of_programs(tree: ast.Module, context: Context) -> set[int]:
+    """Give the lines of `main` and under `if __name__ == "__main__":`, which tests do not run."""
+    lines: set[int] = set()
+    for node in tree.body:
+        is_main = isinstance(node, ast.FunctionDef) and node.name == "main"
+        is_main = is_main and "main" not in context.targets
+        if is_main or is_main_guard(node):
+            lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return lines
+
+
 def _lines_in_functions(tree: ast.Module) -> set[int]:
     lines: set[int] = set()
     for node in ast.walk(tree):
@@ -211,15 +161,12 @@ def _lines_in_functions(tree: ast.Module) -> set[int]:
 
 
 def code_in_strings(tree: ast.Module, context: Context) -> Iterator[Violation]:
-    """Apply the other checks to the literal code given to `eval`, `exec` and `compile`."""
+    """Apply the other checks to the code given to `eval`, `exec` and `compile` as a constant."""
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or not node.args:
-            continue
-        called, given = context.names.dotted(node.func), node.args[0]
-        if called not in ("builtins.eval", "builtins.exec", "builtins.compile"):
-            continue
-        if isinstance(given, ast.Constant) and isinstance(given.value, (str, bytes)):
-            yield from _in_string(given.value, node.lineno, context)
+        if isinstance(node, ast.Call) and node.args and runs_code(node, context.names):
+            for text in context.names.folder.values(node.args[0]):
+                if isinstance(text, (str, bytes)):
+                    yield from _in_string(text, node.lineno, context)
 
 
 def _in_string(text: str | bytes, line: int, context: Context) -> Iterator[Violation]:
@@ -244,10 +191,14 @@ CHECKS: tuple[Check, ...] = (
     forbidden_imports,
     forbidden_names,
     frame_attributes,
+    all_objects,
     exits,
     foreign_writes,
     foreign_globals,
     shadowed_names,
+    modules_table,
+    hidden_names,
+    hidden_code,
     knows_tests,
     lying_classes,
     code_in_strings,

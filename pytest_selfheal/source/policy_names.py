@@ -1,4 +1,4 @@
-"""What the names in a tree stand for, through imports, aliases and `getattr`."""
+"""What the names in a tree stand for, through imports, aliases, `getattr` and folded texts."""
 
 from __future__ import annotations
 
@@ -6,14 +6,31 @@ import ast
 import builtins
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pytest_selfheal.source.names import ImportedName, imported_names, module_bindings
 from pytest_selfheal.source.parsing import once_per_tree
+from pytest_selfheal.source.policy_folding import Folder
+from pytest_selfheal.source.policy_scopes import Scopes
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_SAME = {"posix": "os", "nt": "os", "posixpath": "os.path", "ntpath": "os.path"}
-_IMPORTERS = {"builtins.__import__", "importlib.import_module", "importlib.__import__"}
+_SAME = {"posix": "os", "nt": "os", "posixpath": "os.path", "ntpath": "os.path", "_io": "io"}
+_IMPORTERS = {
+    *("builtins.__import__", "importlib.import_module", "importlib.__import__"),
+    "runpy.run_module",
+}
+_LOOKUPS = {
+    *("builtins.getattr", "builtins.object.__getattribute__", "builtins.type.__getattribute__"),
+    *("inspect.getattr_static", "types.ModuleType.__getattribute__"),
+}
+_ALIASED_BUILTINS_LIST = """
+    getattr setattr delattr vars __import__ eval exec compile globals object type open exit quit
+    __builtins__
+    """
+_ALIASED_BUILTINS = frozenset(_ALIASED_BUILTINS_LIST.split())
+"""Builtins that are followed under other names; `default = None or int` is of no interest."""
+_SEEN_INSIDE = frozenset({"sys", "os", "builtins", "gc", "inspect", "pytest", "_pytest"})
+"""Modules that are told from what another module of the library imports: `random._os`."""
+_MAX_MEANINGS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +39,14 @@ class Names:
 
     imported: Mapping[str, ImportedName]
     """What names stand for that an import binds, anywhere in the trees."""
-    aliases: Mapping[str, str]
-    """Names assigned from something imported: `leave = os._exit` gives `os._exit`."""
-    locals: frozenset[int]
-    """Identities of the `Name` nodes that are some function's own variables."""
+    scopes: Scopes
+    """The tree's variables and what they are given."""
     top_level: frozenset[str]
     """What the tree itself binds at module level, imports left out."""
     known: frozenset[str]
     """What the trees bind at module level: these names are no builtins."""
+    _folders: list[Folder] = field(default_factory=list, compare=False)
+    _meanings: dict[int, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, tree: ast.Module, *others: ast.Module) -> Names:
@@ -42,10 +59,9 @@ class Names:
             known |= bound
         imported.update(_imports_of(tree))
         known |= set(module_bindings(tree))
-        names = cls(
+        return cls(
             imported=imported,
-            aliases={},
-            locals=local_names(tree),
+            scopes=Scopes.of(tree),
             top_level=frozenset(
                 name
                 for name, bindings in module_bindings(tree).items()
@@ -53,18 +69,18 @@ class Names:
             ),
             known=frozenset(known),
         )
-        return replace(names, aliases=names._aliases_in(tree))
 
     def with_tree(self, tree: ast.Module) -> Names:
         """Give the names as code in `tree` sees them that is run among these."""
         inner = Names.of(tree)
-        names = replace(
+        return replace(
             self,
             imported={**self.imported, **inner.imported},
-            locals=self.locals | inner.locals,
+            scopes=inner.scopes.with_outer(self.scopes),
             known=self.known | inner.known,
+            _folders=[],
+            _meanings={},
         )
-        return replace(names, aliases={**self.aliases, **names._aliases_in(tree)})
 
     @property
     def modules(self) -> frozenset[str]:
@@ -75,67 +91,150 @@ class Names:
             found |= {".".join(parts[: count + 1]) for count in range(len(parts))}
         return frozenset(found)
 
+    @property
+    def folder(self) -> Folder:
+        """What finds the constants that expressions stand for."""
+        if not self._folders:
+            self._folders.append(Folder(self.scopes, self.dotted))
+        return self._folders[0]
+
+    def is_local(self, node: ast.AST) -> bool:
+        """Tell whether a `Name` is some function's own variable."""
+        return id(node) in self.scopes.owners
+
     def dotted(self, node: ast.expr) -> str | None:
         """Give the dotted name of what an expression stands for, from its module on.
 
         A builtin's begins with `builtins.`; what is no chain of names that begins with
-        something imported or built in has none.
+        something imported or built in has none. Of several, it is the first.
         """
-        if isinstance(node, ast.Name):
-            return self._dotted_name(node)
-        if isinstance(node, ast.Attribute):
-            base = self.dotted(node.value)
-            return _canonical(f"{base}.{node.attr}") if base else None
-        if isinstance(node, ast.Subscript):
-            return self._dotted_item(node)
-        if isinstance(node, ast.Call):
-            return self._dotted_call(node)
-        return None
+        return next(iter(self.meanings(node)), None)
 
-    def _dotted_name(self, node: ast.Name) -> str | None:
-        if node.id in self.aliases:
-            return self.aliases[node.id]
-        if id(node) in self.locals:
-            return None
+    def meanings(self, node: ast.expr) -> tuple[str, ...]:
+        """Give every dotted name that an expression can stand for."""
+        if not isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.IfExp)):
+            return ()
+        known = self._meanings.get(id(node))
+        if known is None:
+            self._meanings[id(node)] = ()  # of what leads back to itself, nothing is known
+            found = dict.fromkeys(self._meanings_of(node))
+            known = self._meanings[id(node)] = tuple(found)[:_MAX_MEANINGS]
+        return known
+
+    def _meanings_of(self, node: ast.expr) -> Iterator[str]:
+        if isinstance(node, ast.Name):
+            yield from self._of_name(node)
+        elif isinstance(node, ast.Attribute):
+            for base in self.meanings(node.value):
+                yield _canonical(f"{base}.{node.attr}")
+        elif isinstance(node, ast.Subscript):
+            yield from self._of_item(node.value, node.slice)
+        elif isinstance(node, ast.IfExp):
+            yield from (*self.meanings(node.body), *self.meanings(node.orelse))
+        elif isinstance(node, ast.Call):
+            yield from self._of_call(node)
+
+    def _of_name(self, node: ast.Name) -> Iterator[str]:
+        for given in self.scopes.given.get(self.scopes.key(node), ()):
+            values = [given.node] if given.how == "value" else []
+            if given.how == "each" and isinstance(given.node, (ast.Tuple, ast.List, ast.Set)):
+                values = list(given.node.elts)
+            for value in values:
+                if isinstance(value, ast.expr):
+                    yield from filter(_is_followed, self.meanings(value))
+        if self.is_local(node):
+            return
         if node.id in self.imported:
             imported = self.imported[node.id]
-            return _canonical("." * imported.level + imported.origin(""))
-        is_builtin = hasattr(builtins, node.id) or node.id == "__builtins__"
-        return f"builtins.{node.id}" if is_builtin and node.id not in self.known else None
+            yield _canonical("." * imported.level + imported.origin(""))
+        elif node.id not in self.known and (
+            hasattr(builtins, node.id) or node.id == "__builtins__"
+        ):
+            yield _canonical(f"builtins.{node.id}")
 
-    def _dotted_item(self, node: ast.Subscript) -> str | None:
-        """Resolve `vars(os)["_exit"]` and `os.__dict__["_exit"]`."""
-        key = node.slice
-        if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
-            return None
-        base = None
-        if isinstance(node.value, ast.Attribute) and node.value.attr == "__dict__":
-            base = self.dotted(node.value.value)
-        elif isinstance(node.value, ast.Call) and node.value.args:
-            called = self.dotted(node.value.func)
-            base = self.dotted(node.value.args[0]) if called == "builtins.vars" else None
-        return _canonical(f"{base}.{key.value}") if base else None
+    def _of_item(self, container: ast.expr, key: ast.expr) -> Iterator[str]:
+        """Resolve `vars(os)["_exit"]`, `os.__dict__["_exit"]`, `sys.modules["os"]`."""
+        for owner in self.given_to(container):
+            if isinstance(owner, ast.Dict):
+                wanted = self.folder.texts(key)
+                for given, value in zip(owner.keys, owner.values, strict=True):
+                    if given is not None and set(self.folder.texts(given)) & set(wanted):
+                        yield from filter(_is_followed, self.meanings(value))
+        bases = self.meanings(container)
+        texts = self.folder.texts(key) if bases else ()
+        for base in bases:
+            for text in texts:
+                if base == "sys.modules":
+                    yield _canonical(text)
+                elif base.endswith(".__dict__"):
+                    yield _canonical(f"{base.removesuffix('.__dict__')}.{text}")
+                elif base == "builtins.__builtins__":
+                    yield f"builtins.{text}"
 
-    def _dotted_call(self, node: ast.Call) -> str | None:
-        """Resolve `getattr(os, "_exit")` and `__import__("os")`."""
-        if not node.args:
-            return None
-        called = self.dotted(node.func)
-        if called == "builtins.getattr" and len(node.args) > 1:
-            last, base = node.args[1], self.dotted(node.args[0])
-            if base and isinstance(last, ast.Constant) and isinstance(last.value, str):
-                return _canonical(f"{base}.{last.value}")
-        if called in _IMPORTERS and isinstance(node.args[0], ast.Constant):
-            module = str(node.args[0].value)
-            return module.partition(".")[0] if called == "builtins.__import__" else module
-        return None
+    def _of_call(self, node: ast.Call) -> Iterator[str]:
+        """Resolve `getattr(os, "_exit")`, `__import__("os")`, `vars(os).get("_exit")`."""
+        function, arguments = node.func, node.args
+        for made in self.given_to(function):
+            if isinstance(made, ast.Call) and arguments:  # attrgetter("_exit")(os)
+                yield from self._of_getter(made, arguments)
+        if isinstance(function, ast.Call):
+            return
+        if isinstance(function, ast.Attribute) and arguments:
+            if function.attr in ("get", "pop", "__getitem__"):
+                yield from self._of_item(function.value, arguments[0])
+            elif function.attr == "__getattribute__" and len(arguments) == 1:
+                yield from self._of_lookup(function.value, arguments[0])
+        for called in self.meanings(function):
+            if called in _LOOKUPS and len(arguments) > 1:
+                yield from self._of_lookup(arguments[0], arguments[1])
+            elif called == "builtins.vars" and arguments:
+                yield from (f"{base}.__dict__" for base in self.meanings(arguments[0]))
+            elif called == "operator.getitem" and len(arguments) > 1:
+                yield from self._of_item(arguments[0], arguments[1])
+            elif called in ("pkgutil.resolve_name", "pydoc.locate") and arguments:
+                for text in self.folder.texts(arguments[0]):
+                    yield _canonical(text.replace(":", "."))
+            elif called in _IMPORTERS:
+                for module in self._imported_by(node):
+                    is_package = called != "importlib.import_module" and len(arguments) < 4
+                    is_package = is_package and not node.keywords
+                    yield _canonical(module.partition(".")[0] if is_package else module)
+
+    def _of_lookup(self, owner: ast.expr, name: ast.expr) -> Iterator[str]:
+        bases = self.meanings(owner)
+        texts = self.folder.texts(name) if bases else ()
+        yield from (_canonical(f"{base}.{text}") for base in bases for text in texts)
+
+    def given_to(self, node: ast.expr) -> Iterator[ast.expr]:
+        """Give an expression, or what the variable is given that it is."""
+        given = (
+            self.scopes.given.get(self.scopes.key(node), ()) if isinstance(node, ast.Name) else ()
+        )
+        for each in given:
+            if each.how == "value" and isinstance(each.node, ast.expr):
+                yield each.node
+        yield node
+
+    def _of_getter(self, getter: ast.Call, arguments: list[ast.expr]) -> Iterator[str]:
+        called, owner = self.dotted(getter.func), arguments[0]
+        if called == "functools.partial" and getter.args:
+            given = [*getter.args[1:], *arguments]
+            if len(given) > 1 and _LOOKUPS.intersection(self.meanings(getter.args[0])):
+                yield from self._of_lookup(given[0], given[1])
+        if called in ("operator.attrgetter", "operator.methodcaller") and getter.args:
+            yield from self._of_lookup(owner, getter.args[0])
+        elif called == "operator.itemgetter" and getter.args:
+            yield from self._of_item(owner, getter.args[0])
+
+    def _imported_by(self, node: ast.Call) -> tuple[str, ...]:
+        given = [*node.args[:1], *(each.value for each in node.keywords if each.arg == "name")]
+        return tuple(text for each in given for text in self.folder.texts(each))
 
     def uses(self, tree: ast.AST) -> Iterator[tuple[int, str]]:
         """Give `(line, dotted name)` for every expression that has one, inner ones too."""
         for node in ast.walk(tree):
             if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call)):
-                dotted = self.dotted(node)
-                if dotted:
+                for dotted in self.meanings(node):
                     yield node.lineno, dotted
 
     def from_imports(self, tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -148,10 +247,35 @@ class Names:
     def dynamic_imports(self, tree: ast.AST) -> Iterator[tuple[int, str]]:
         """Give `(line, module)` for `__import__("x")`, `importlib.import_module("x")`."""
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and node.args and self.dotted(node.func) in _IMPORTERS:
-                given = node.args[0]
-                if isinstance(given, ast.Constant) and isinstance(given.value, str):
-                    yield node.lineno, given.value
+            if isinstance(node, ast.Call) and self.imports(node):
+                for module in self._imported_by(node):
+                    yield node.lineno, module
+
+    def imports(self, node: ast.Call) -> bool:
+        """Tell whether a call imports the module that it is given the name of."""
+        return not _IMPORTERS.isdisjoint(self.meanings(node.func))
+
+    def attributes_named(self, node: ast.AST) -> tuple[str, ...]:
+        """Give the attributes that a node names, by a dot, a text or a pattern."""
+        if isinstance(node, ast.Attribute):
+            return (node.attr,)
+        if isinstance(node, ast.MatchClass):
+            return tuple(node.kwd_attrs)
+        if not isinstance(node, ast.Call):
+            return ()
+        called = self.meanings(node.func)
+        named: list[ast.expr] = []
+        if {*_LOOKUPS, "builtins.setattr", "builtins.delattr"}.intersection(called):
+            named = node.args[1:2]
+        elif {"operator.attrgetter", "operator.methodcaller"}.intersection(called):
+            named = node.args
+        elif isinstance(node.func, ast.Attribute) and node.func.attr == "__getattribute__":
+            named = node.args[-1:]
+        elif any(each.endswith(".__setattr__") for each in called):
+            named = node.args[1:2]
+        return tuple(
+            part for each in named for text in self.folder.texts(each) for part in text.split(".")
+        )
 
     @staticmethod
     def is_stdlib(imported: ImportedName) -> bool:
@@ -159,25 +283,26 @@ class Names:
         package = imported.module.partition(".")[0]
         return not imported.level and package in sys.stdlib_module_names
 
-    def _aliases_in(self, tree: ast.Module) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Assign) or not isinstance(
-                node.value, (ast.Name, ast.Attribute)
-            ):
-                continue
-            dotted = self.dotted(node.value)
-            for target in node.targets:
-                # A builtin under another name (`default = None or int`) is honest; what
-                # is dangerous there is refused where it is named.
-                if dotted and isinstance(target, ast.Name) and "builtins." not in dotted:
-                    found[target.id] = dotted
-        return found
+
+def _is_followed(dotted: str) -> bool:
+    """Whether a variable is followed that stands for it."""
+    is_builtin = dotted.startswith("builtins.") and dotted.count(".") == 1
+    return not is_builtin or dotted.rpartition(".")[2] in _ALIASED_BUILTINS
 
 
 def _canonical(dotted: str) -> str:
     package, dot, rest = dotted.partition(".")
-    return f"{_SAME.get(package, package)}{dot}{rest}"
+    package = _SAME.get(package, package)
+    dotted = f"{package}{dot}{rest}"
+    if package == "builtins" and rest.endswith(".__self__") and rest.count(".") == 1:
+        return "builtins"  # print.__self__
+    if rest and package in sys.stdlib_module_names and package != "builtins":
+        parts = rest.split(".")
+        for number, part in enumerate(parts):
+            if part.lstrip("_") in _SEEN_INSIDE or part in _SEEN_INSIDE:
+                found = part if part == "_pytest" else part.lstrip("_")
+                return ".".join([found, *parts[number + 1 :]])
+    return dotted
 
 
 @once_per_tree
@@ -193,48 +318,3 @@ def _imports_of(tree: ast.Module) -> dict[str, ImportedName]:
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for imported in imported_names(node)
     }
-
-
-# --- scopes ----------------------------------------------------------------------------
-
-
-def local_names(tree: ast.AST) -> frozenset[int]:
-    """Give the identities of the `Name` nodes that are some function's own variables."""
-    found: set[int] = set()
-    for node in ast.iter_child_nodes(tree):
-        _gather_locals(node, frozenset(), found)
-    return frozenset(found)
-
-
-def _gather_locals(node: ast.AST, scope: frozenset[str], found: set[int]) -> None:
-    if isinstance(node, ast.Name) and node.id in scope:
-        found.add(id(node))
-    if isinstance(node, _FUNCTIONS):
-        scope = (scope | _bound_in(node)) - _declared_global(node)
-    for child in ast.iter_child_nodes(node):
-        _gather_locals(child, scope, found)
-
-
-def _bound_in(function: ast.AST) -> frozenset[str]:
-    """Give a function's parameters and the names it stores, those of inner ones left out."""
-    names: set[str] = set()
-    pending = list(ast.iter_child_nodes(function))
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.arg):
-            names.add(node.arg)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            names.add(node.name)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        elif not isinstance(node, ast.Lambda):
-            pending += ast.iter_child_nodes(node)
-    return frozenset(names)
-
-
-def _declared_global(function: ast.AST) -> frozenset[str]:
-    return frozenset(
-        name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names
-    )

@@ -1,4 +1,4 @@
-"""Checks of the static policy: no knowledge of the tests, no values that lie to them."""
+"""Checks of the static policy: no knowledge of the tests."""
 
 from __future__ import annotations
 
@@ -7,93 +7,76 @@ import re
 from collections.abc import Iterator
 
 from pytest_selfheal.source.kinds import is_docstring
-from pytest_selfheal.source.names import stored_names
 from pytest_selfheal.source.policy_context import Context, Violation
 from pytest_selfheal.source.policy_names import Names
+from pytest_selfheal.source.policy_tables import FRAME_ATTRIBUTES, FRAMES
 
 _TEST_VARIABLES = {"PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTEST_XDIST_WORKER"}
-_TEST_FILE = re.compile(r"(?:^|[/\\])(?:test_\w+|\w+_test|conftest)\.pyc?$")
+_TEST_FILE = re.compile(
+    r"(?:^|[/\\])"
+    r"(?:(?:test_\w+|\w+_test|conftest|sitecustomize|usercustomize)\.pyc?|\.?pytest\.(?:ini|toml))$"
+)
+_OPENERS = {
+    *("builtins.open", "io.open", "os.open", "codecs.open", "io.FileIO", "tokenize.open"),
+    *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.move"),
+    *("importlib.util.spec_from_file_location", "importlib.machinery.SourceFileLoader"),
+    *("linecache.getlines", "linecache.getline", "runpy.run_path", "os.rename", "os.replace"),
+}
+_IN_FORMAT = re.compile(rf"\{{[^{{}}]*[.\[](?:{'|'.join(FRAME_ATTRIBUTES)})\b")
+_KNOWS = "the code may not know that it is tested"
 _OWN_PROCESS = re.compile(r"^/proc/[^/]+/(?:mem|fd|maps)\b")
 
 
 def knows_tests(tree: ast.Module, context: Context) -> Iterator[Violation]:
-    """Refuse strings that name the runner's variables, the tests' files or `/proc/…/mem`."""
+    """Refuse texts that name the runner's variables, the tests' files or `/proc/…/mem`."""
     docstrings = {id(node.value) for node in ast.walk(tree) if is_docstring(node)}  # type: ignore[attr-defined]
-    opened = {id(node) for node in _opened_strings(tree, context.names)}
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
-            continue
-        text = node.value
-        if id(node) in docstrings:
-            continue
-        if text in _TEST_VARIABLES:
-            yield node.lineno, f"it names {text!r}: the code may not know that it is tested"
-        elif _OWN_PROCESS.match(text):
-            yield node.lineno, f"it names {text!r}: it reaches into processes"
-        elif id(node) in opened and _TEST_FILE.search(text):
-            yield node.lineno, f"it reads {text!r}: the code may not read the tests"
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if is_text and id(node) not in docstrings:
+            reason = _reason(node.value)  # type: ignore[attr-defined]
+            if reason:
+                yield node.lineno, reason  # type: ignore[attr-defined]
+        for text in _asked_for(node, context.names):
+            if text in _TEST_VARIABLES or text in ("PYTEST", "PYTEST_", "pytest"):
+                yield node.lineno, f"it asks for {text!r}: {_KNOWS}"  # type: ignore[attr-defined]
+        for text in _opened(node, context.names):
+            if _TEST_FILE.search(text):
+                yield node.lineno, f"it opens {text!r}: the code may not reach the tests' files"  # type: ignore[attr-defined]
 
 
-def _opened_strings(tree: ast.Module, names: Names) -> Iterator[ast.AST]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            called = names.dotted(node.func) or ""
-            if called in ("builtins.open", "io.open", "os.open") or called.startswith("pathlib."):
-                yield from node.args
+def _reason(text: str) -> str | None:
+    if text in _TEST_VARIABLES:
+        return f"it names {text!r}: {_KNOWS}"
+    if _OWN_PROCESS.match(text):
+        return f"it names {text!r}: it reaches into processes"
+    if _IN_FORMAT.search(text):
+        return f"it names {text!r}: {FRAMES}"
+    return None
 
 
-# --- lying values ----------------------------------------------------------------------
-
-_COMPARISONS = {"__eq__", "__ne__", "__bool__", "__lt__", "__le__", "__gt__", "__ge__"}
-
-
-def lying_classes(tree: ast.Module, context: Context) -> Iterator[Violation]:
-    """Refuse comparisons that answer the same whatever they are compared with."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            yield from _lying_methods(node, context)
-        elif isinstance(node, ast.Dict):  # type("Any", (), {"__eq__": lambda self, other: True})
-            for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and _is_lying(str(key.value), value):
-                    yield value.lineno, _lying(str(key.value))
-
-
-def _lying_methods(node: ast.ClassDef, context: Context) -> Iterator[Violation]:
-    for member in node.body:
-        if isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            is_target = f"{node.name}.{member.name}" in {
-                ".".join(target.split(".")[-2:]) for target in context.targets
-            }
-            if not is_target and _is_lying(member.name, member):
-                yield member.lineno, _lying(member.name)
-        elif isinstance(member, ast.Assign):
-            for name in stored_names(member):
-                if _is_lying(name, member.value):
-                    yield member.lineno, _lying(name)
+def _asked_for(node: ast.AST, names: Names) -> Iterator[str]:
+    """Give the texts, put together too, that the environment or the program's name is asked for."""
+    asked: list[ast.expr] = []
+    if isinstance(node, ast.Subscript) and names.dotted(node.value) == "os.environ":
+        asked = [node.slice]
+    elif isinstance(node, ast.Call) and node.args:
+        called = names.dotted(node.func) or ""
+        if called == "os.getenv" or called.startswith("os.environ."):
+            asked = node.args[:1]
+        elif isinstance(node.func, ast.Attribute) and node.func.attr == "startswith":
+            yield from (text for text in names.folder.texts(node.args[0]) if text != "pytest")
+    elif isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.In, ast.NotIn)):
+        parts = [each for each in ast.walk(node.comparators[0]) if isinstance(each, ast.expr)]
+        if any(names.dotted(each) in ("os.environ", "sys.argv") for each in parts):
+            asked = [node.left]
+    for each in asked:
+        yield from names.folder.texts(each)
 
 
-def _lying(name: str) -> str:
-    return f"its {name!r} gives the same answer whatever it is asked"
-
-
-def _is_lying(name: str, node: ast.AST) -> bool:
-    if name not in _COMPARISONS:
-        return False
-    if isinstance(node, ast.Lambda):
-        answers = [node.body]
-    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        returns = [each for each in ast.walk(node) if isinstance(each, ast.Return)]
-        answers = [each.value for each in returns if each.value is not None]
-    else:
-        return False
-    return (
-        bool(answers)
-        and len({_constant_answer(each) for each in answers} - {None}) == 1
-        and all(_constant_answer(each) is not None for each in answers)
-    )
-
-
-def _constant_answer(node: ast.expr) -> str | None:
-    """Give an answer's text if no argument takes part in it (`NotImplemented` is honest)."""
-    named = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-    return ast.dump(node) if named <= {"bool", "int", "True", "False"} else None
+def _opened(node: ast.AST, names: Names) -> Iterator[str]:
+    """Give the paths that a call opens, moves or speaks of, put together too."""
+    if isinstance(node, ast.Call):
+        called = names.dotted(node.func) or ""
+        if called in _OPENERS or called.startswith("pathlib."):
+            for each in node.args:
+                yield from names.folder.texts(each)

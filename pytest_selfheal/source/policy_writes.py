@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
 from collections.abc import Iterator
 
 from pytest_selfheal.source.names import module_bindings
@@ -49,8 +50,11 @@ def _names_kept(tree: ast.Module) -> Iterator[ast.Subscript]:
 _PROGRAMS_OWN = {
     *("sys.stdin", "sys.stdout", "sys.stderr", "sys.argv", "sys.ps1", "sys.ps2"),
     *("sys.last_type", "sys.last_value", "sys.last_traceback", "sys.last_exc"),
+    *("sys.excepthook", "sys.tracebacklimit", "sys.dont_write_bytecode"),
+    *("threading.excepthook", "logging.raiseExceptions", "logging.lastResort"),
+    *("warnings.showwarning", "warnings.formatwarning", "tempfile.tempdir"),
 }
-"""What every program may set: no verdict rests on it."""
+"""What every program may set, as its documentation says: no verdict rests on it."""
 
 
 def _is_meant_to_change(node: ast.AST, context: Context) -> bool:
@@ -70,6 +74,8 @@ def _changed_objects(node: ast.AST, names: Names) -> Iterator[ast.expr]:
         yield node.value
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
         yield from _behind_namespace(node.value, names)
+    if isinstance(node, ast.AugAssign):
+        yield from _behind_namespace(node.target, names)  # vars(math) |= {…}, under a name
     if isinstance(node, ast.Call):
         yield from _changed_by_call(node, names)
 
@@ -81,23 +87,64 @@ _SETTERS = {
 }
 
 
+_APPLIERS = {"builtins.map", "functools.partial", "builtins.list", "itertools.starmap"}
+
+
 def _changed_by_call(node: ast.Call, names: Names) -> Iterator[ast.expr]:
-    if names.dotted(node.func) in _SETTERS and node.args:
-        yield node.args[0]
-    if isinstance(node.func, ast.Attribute) and node.func.attr in ("update", "setdefault", "pop"):
-        yield from _behind_namespace(node.func.value, names)
+    called = {*names.meanings(node.func)}
+    arguments = list(_arguments(node, names))
+    if called & _SETTERS and arguments:
+        yield arguments[0]
+    if isinstance(node.func, ast.Attribute):
+        owner, method = node.func.value, node.func.attr
+        if method in ("update", "setdefault", "pop", "popitem", "clear", "__setitem__", "__ior__"):
+            yield from _behind_namespace(owner, names)
+            if names.dotted(owner) == "builtins.dict" and arguments:
+                yield from _behind_namespace(arguments[0], names)
+        elif method in ("__setattr__", "__delattr__"):
+            is_bound = len(arguments) <= (2 if method == "__setattr__" else 1)
+            yield owner if is_bound else arguments[0]
+    if called & {"operator.setitem", "operator.delitem", "operator.ior"} and arguments:
+        yield from _behind_namespace(arguments[0], names)
+    if called & {"builtins.exec", "builtins.eval"}:
+        for namespace in arguments[1:]:
+            yield from _behind_namespace(namespace, names)
+    if called & _APPLIERS and any(_SETTERS.intersection(names.meanings(a)) for a in arguments):
+        for each in arguments:
+            parts = each.elts if isinstance(each, (ast.Tuple, ast.List)) else [each]
+            yield from (part for part in parts if not _SETTERS.intersection(names.meanings(part)))
+
+
+def _arguments(node: ast.Call, names: Names) -> Iterator[ast.expr]:
+    """Give a call's arguments, those in `*(…)` among them."""
+    for each in node.args:
+        if isinstance(each, ast.Starred):
+            for value in names.given_to(each.value):
+                if isinstance(value, (ast.Tuple, ast.List)):
+                    yield from value.elts
+        else:
+            yield each
 
 
 def _behind_namespace(node: ast.expr, names: Names) -> Iterator[ast.expr]:
-    """Give the object of `vars(x)` and `x.__dict__`, and `globals()` itself."""
+    """Give the object of `vars(x)` and `x.__dict__`, under a name too, and `globals()` itself."""
     if isinstance(node, ast.Attribute) and node.attr == "__dict__":
         yield node.value
-    elif isinstance(node, ast.Call):
+    elif isinstance(node, ast.Call) and names.dotted(node.func) in (
+        *("builtins.globals", "builtins.vars", "builtins.locals"),
+    ):
         called = names.dotted(node.func)
         if called == "builtins.vars" and node.args:
             yield node.args[0]
         elif called == "builtins.globals":
             yield node
+    elif any(each.endswith(".__dict__") for each in names.meanings(node)):
+        yield node
+    elif isinstance(node, ast.Name):
+        for given in names.scopes.given.get(names.scopes.key(node), ()):
+            is_globals = isinstance(given.node, ast.Call) and given.how == "value"
+            if is_globals and names.dotted(given.node.func) == "builtins.globals":  # type: ignore[union-attr]
+                yield given.node  # type: ignore[misc]
 
 
 def _foreign_reason(changed: ast.expr, context: Context) -> str | None:
@@ -108,9 +155,26 @@ def _foreign_reason(changed: ast.expr, context: Context) -> str | None:
     dotted = names.dotted(changed)
     if dotted is None:
         return _user_reason(changed, context)
-    if dotted.startswith("builtins."):
+    if not _is_certain(changed, dotted, names):
+        return None
+    if dotted == "builtins" or dotted.startswith("builtins."):
         return "builtins are everybody's"
     return _imported_reason(root, dotted, context)
+
+
+def _is_certain(changed: ast.expr, dotted: str, names: Names) -> bool:
+    """Whether a change is one to what `dotted` names: a variable may be that, or something else.
+
+    With a module there is no doubt: nothing else is passed where modules are.
+    """
+    given = (
+        names.scopes.given.get(names.scopes.key(changed), ())
+        if isinstance(changed, ast.Name)
+        else ()
+    )
+    is_one = all(each.how == "value" for each in given) and len(given) < 2
+    is_module = dotted in names.modules or dotted in sys.stdlib_module_names
+    return is_one or is_module or dotted.endswith(".__dict__")
 
 
 def _root_name(node: ast.expr) -> str:
@@ -135,7 +199,7 @@ def _imported_reason(root: str, dotted: str, context: Context) -> str | None:
 
 def _user_reason(changed: ast.expr, context: Context) -> str | None:
     root = changed.id if isinstance(changed, ast.Name) else ""
-    is_local = id(changed) in context.names.locals or root in context.names.top_level
+    is_local = context.names.is_local(changed) or root in context.names.top_level
     if is_local or context.user_kinds.get(root) not in ("class", "function"):
         return None
     if any(target.split(".")[0] == root for target in context.targets):
@@ -171,7 +235,12 @@ def shadowed_names(tree: ast.Module, context: Context) -> Iterator[Violation]:
         if not _is_everybodys(name) or known:
             continue
         if bindings[0].kind == "import":
-            if f"builtins.{name}" in context.user:
+            imported = bindings[0].imported
+            is_renamed = imported is not None and imported.asname is not None
+            is_renamed = is_renamed and imported.name != name  # type: ignore[union-attr]
+            if is_renamed or name[:6] == "pytest":
+                yield bindings[0].node.lineno, f"it imports {name!r}, which everybody else knows"
+            elif f"builtins.{name}" in context.user:
                 reason = f"it imports {name!r} over the builtin, which the module uses"
                 yield bindings[0].node.lineno, f"{reason}: import it under another name"
         else:

@@ -22,7 +22,7 @@ from pytest_selfheal.source.names import (
     names_needed,
 )
 from pytest_selfheal.source.parsing import parse_text
-from pytest_selfheal.source.policy_names import local_names
+from pytest_selfheal.source.policy_scopes import local_names
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 

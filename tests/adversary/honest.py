@@ -6,6 +6,8 @@ healed, in every sandbox.
 
 from __future__ import annotations
 
+from tests.adversary.honest_more import NEIGHBOURS
+
 HONEST = {
     "plain": """\
 def value(n):
@@ -377,4 +379,5 @@ import os
 def value(n):
     return 3 * n + bool(os.listdir('.'))
 """,
+    **NEIGHBOURS,
 }

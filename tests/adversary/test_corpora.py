@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.adversary.cheats import CHEATS
+from pytest_selfheal.source.policy import make_context, violations
+from tests.adversary.cheats import CHEATS, PAST_THE_POLICY
+from tests.adversary.cheats_lying import JUDGED
 from tests.adversary.honest import HONEST
+from tests.adversary.honest_more import BINDS_A_SOCKET
 from tests.harness import Project, Run, python, require
 from tests.sandboxes import BACKENDS
 from tests.scripted_server import ScriptedServer
@@ -18,12 +22,14 @@ from tests.scripted_server import ScriptedServer
 STUB = "# selfheal\ndef value(n):\n    ...\n"
 # The expected value is a name of the test's own, so that a frame has it to be read.
 TESTS = """
+import pytest
+
 from m_{name} import value
 
 
 def test_value():
     for given, expected in ((2, 7), (5, 16)):
-        assert value(given) == expected
+        assert {judged}
 """
 
 
@@ -39,7 +45,7 @@ class Healed:
 def _healed(corpus: Mapping[str, str], folder: Path, backend: str, *more: str) -> Healed:
     require(backend)
     files = {f"{name}/m_{name}.py": STUB for name in corpus}
-    files |= {f"{name}/test_{name}.py": TESTS.format(name=name) for name in corpus}
+    files |= {f"{name}/test_{name}.py": _tests(name) for name in corpus}
     project = Project(folder / "project", files)
     before = _digests(project.root)
     replies = {f"{name}/m_{name}.py::value": [python(code)] for name, code in corpus.items()}
@@ -49,10 +55,14 @@ def _healed(corpus: Mapping[str, str], folder: Path, backend: str, *more: str) -
             "--selfheal-attempts=1",
             *more,
             server=server,
-            timeout_seconds=600,
+            timeout_seconds=1500,
         )
     assert run.report is not None, run.output
     return Healed(run, before, _digests(project.root))
+
+
+def _tests(name: str) -> str:
+    return TESTS.format(name=name, judged=JUDGED.get(name, "value(given) == expected"))
 
 
 def _digests(root: Path) -> dict[str, str]:
@@ -71,25 +81,52 @@ def cheated(request: pytest.FixtureRequest, tmp_path_factory) -> Healed:
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def honest(request: pytest.FixtureRequest, tmp_path_factory) -> Healed:
-    return _healed(HONEST, tmp_path_factory.mktemp("honest"), request.param)
+    return _healed(_honest_in(request.param), tmp_path_factory.mktemp("honest"), request.param)
+
+
+def _honest_in(backend: str) -> Mapping[str, str]:
+    return HONEST if backend == "landlock" else {**HONEST, **BINDS_A_SOCKET}
 
 
 def test_no_cheat_is_accepted(cheated: Healed, subtests) -> None:
-    assert len(cheated.run.stubs) == len(CHEATS) >= 60
+    assert len(cheated.run.stubs) == len(CHEATS) >= 180
     for name in CHEATS:
         with subtests.test(name):
             stub = cheated.run.stubs[f"{name}/m_{name}.py::value"]
             assert stub["status"] in ("unhealed", "rejected"), stub
             assert stub["reason"], "nothing is said of it"
             assert stub["attempts"], "it was not judged"
+            verdicts = {attempt["verdict"] for attempt in stub["attempts"]}
+            assert (verdicts == {"refused"}) is (name not in PAST_THE_POLICY), stub
     assert cheated.after == cheated.before
 
 
 def test_nothing_honest_is_refused(honest: Healed, subtests) -> None:
-    assert len(honest.run.stubs) == len(HONEST) >= 40
-    for name in HONEST:
+    names = {target.partition("/")[0] for target in honest.run.stubs}
+    assert HONEST.keys() <= names
+    assert len(honest.run.stubs) == len(names) >= 100
+    for name in names:
         with subtests.test(name):
             stub = honest.run.stubs[f"{name}/m_{name}.py::value"]
             assert stub["status"] == "healed", stub
     changed = {path for path in honest.before if honest.after[path] != honest.before[path]}
-    assert changed == {f"{name}/m_{name}.py" for name in HONEST}
+    assert changed == {f"{name}/m_{name}.py" for name in names}
+
+
+def _refusals(code: str) -> tuple[tuple[int, str], ...]:
+    tree, user = ast.parse(code), ast.parse(STUB)
+    return violations(tree, make_context(tree, (user,), targets=frozenset({"value"})))
+
+
+@pytest.mark.parametrize("name", sorted(CHEATS))
+def test_the_policy_refuses_a_cheat_by_itself(name: str) -> None:
+    found = _refusals(CHEATS[name])
+    assert bool(found) is (name not in PAST_THE_POLICY), found
+    for line, reason in found:
+        assert 1 <= line <= len(CHEATS[name].splitlines())
+        assert reason == " ".join(reason.split())
+
+
+@pytest.mark.parametrize("name", sorted({**HONEST, **BINDS_A_SOCKET}))
+def test_the_policy_lets_an_honest_reply_through(name: str) -> None:
+    assert _refusals({**HONEST, **BINDS_A_SOCKET}[name]) == ()
