@@ -286,6 +286,7 @@ def make_stubs(
 def settings(*, attempts: int = 5, jobs: int = 8) -> Settings:
     """Settings of which only these matter."""
     return Settings(
+        holdout=0.25,
         enabled=True,
         mode="apply",
         model="none",

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pytest_selfheal.errors import ModelUnavailable, Refused
 from pytest_selfheal.healing.groups import Group, key_of
+from pytest_selfheal.healing.holdout import EVERYTHING_SHOWN, Holdout, hold_out
 from pytest_selfheal.healing.overlays import Overlays
 from pytest_selfheal.model.prompt import render
 from pytest_selfheal.protocols import Model
@@ -88,6 +89,7 @@ class Kit:
         results: Sequence[TestResult],
         provisional: Mapping[str, Piece],
         attempts: Sequence[Attempt],
+        holdout: Holdout = EVERYTHING_SHOWN,
     ) -> Reply:
         """Ask the model for a group's code.
 
@@ -98,7 +100,7 @@ class Kit:
             raise ModelUnavailable(self.halt.reason)
         stubs = [self.stubs[key] for key in group.keys]
         targets = list(dict.fromkeys(stub.target for stub in stubs))
-        prompt = render(self.question(stubs, results, provisional, attempts))
+        prompt = render(self.question(stubs, results, provisional, attempts, holdout))
         prompt = self.relay.change_prompt(prompt, targets)
         try:
             return self.model.ask(prompt, targets=targets, attempt=len(attempts) + 1)
@@ -113,10 +115,16 @@ class Kit:
         results: Sequence[TestResult],
         provisional: Mapping[str, Piece],
         attempts: Sequence[Attempt],
+        holdout: Holdout = EVERYTHING_SHOWN,
     ) -> Question:
-        """Gather what a prompt is rendered from."""
-        red = [result for result in results if result.outcome != "passed"]
+        """Gather what a prompt is rendered from, without what is held out of it."""
+        red = [
+            result
+            for result in results
+            if result.outcome != "passed" and not holdout.withholds(result)
+        ]
         nodeids = [result.nodeid for result in red]
+        read = holdout.read(self.read)
         asked = [key_of(stub) for stub in stubs]
         entered = [key for result in red for key in result.entered]
         shown = [
@@ -131,10 +139,10 @@ class Kit:
         return Question(
             stubs=tuple(stubs),
             modules=tuple(modules),
-            tests=test_excerpts(nodeids, stubs, self.read),
+            tests=test_excerpts(nodeids, stubs, read),
             data=data_excerpts(
                 nodeids,
-                self.read,
+                read,
                 self.files,
                 opened=list(dict.fromkeys(path for each in red for path in each.opened)),
             ),
@@ -143,9 +151,17 @@ class Kit:
                 Failure(nodeid=each.nodeid, phase=each.phase, longrepr=each.longrepr)
                 for each in red
             ),
-            passing=tuple(each.nodeid for each in results if each.outcome == "passed"),
-            attempts=tuple(attempts),
+            passing=tuple(
+                each.nodeid
+                for each in results
+                if each.outcome == "passed" and not holdout.hides(each)
+            ),
+            attempts=tuple(map(holdout.told, attempts)),
         )
+
+    def holdout(self, tests: Sequence[str], results: Sequence[TestResult]) -> Holdout:
+        """What is held out of the requests for code that these tests judge."""
+        return hold_out(tests, results, self.read, self.settings.holdout)
 
     def candidate(self, group: Group, reply: Reply) -> Candidate:
         """Read a reply and let it past the static policy and the plugins.
@@ -187,6 +203,7 @@ class Kit:
         shuffle_seed: int | None = None,
         timeout_seconds: float | None = None,
         is_last: bool = False,
+        last: Sequence[str] = (),
     ) -> RunOutcome:
         """Run tests in a fresh sandbox with this code in place.
 
@@ -205,6 +222,7 @@ class Kit:
                 checks=checks or {},
                 shuffle_seed=shuffle_seed,
                 timeout_seconds=timeout_seconds,
+                last=tuple(last),
             ),
             ahead=0 if is_last else 1,
         )

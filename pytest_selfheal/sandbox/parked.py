@@ -166,6 +166,7 @@ def _message(job: Job, timeout_seconds: float) -> dict[str, Any]:
         "watch": [dataclasses.asdict(each) for each in job.watch],
         "checks": dict(job.checks),
         "shuffle_seed": job.shuffle_seed,
+        "last": list(job.last),
         "guarded": sorted(_guarded(job)),
         "timeout_seconds": timeout_seconds,
     }
