@@ -143,7 +143,7 @@ def test_the_last_attempt_sees_everything(tmp_path: Path) -> None:
     assert "judged and not shown" not in prompts[2]
     held = set(NUMBERS) - set(shown_numbers(prompts[0]))
     for number in held:  # with the failure as pytest printed it
-        assert f"E   AssertionError: assert 0 == {product(number)}\n" in prompts[2]
+        assert f"E   assert 0 == {product(number)}\n" in prompts[2]
 
 
 def test_a_single_attempt_sees_no_more(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_what_fails_in_sight_is_told_as_printed(tmp_path: Path, backend: str) ->
             print("seen so far", SEEN)
             return sum(SEEN)
         """,
-        checks="assert answer(0) < 0, SEEN",
+        checks="assert answer(0) < 0, SEEN\n",
     )
     with ScriptedServer({TARGET: [nosy, GENERAL]}) as server:
         run = heal(tmp_path, HEAD + FORMS["lines"], server, f"--selfheal-sandbox={backend}")
@@ -180,7 +180,7 @@ def test_what_fails_in_sight_is_told_as_printed(tmp_path: Path, backend: str) ->
     assert shown_numbers(second) == shown
     assert "and it fails 2 that were not shown" in second
     assert "the checks that you wrote" in second
-    assert f"E   AssertionError: assert {shown[0]} == {product(shown[0])}\n" in second
+    assert f"E   assert {shown[0]} == {product(shown[0])}\n" in second
     assert "seen so far" in second
 
 
