@@ -192,3 +192,78 @@ def test_nothing_is_held_out_where_that_is_turned_off(tmp_path: Path) -> None:
     prompt = server.requests[0].prompt
     assert shown_numbers(prompt) == list(NUMBERS)
     assert code(FORMS["lines"]) in prompt
+
+
+# --- other kinds of stubs and tests ----------------------------------------------------
+
+OTHERS = {
+    "living.py": """
+        from pytest_selfheal import heal
+
+
+        @heal
+        def answer(number: int) -> int:
+            return {1013: 8021947, 2027: 16051813}.get(number, 0)
+    """,
+    "test_living.py": f"import pytest\nfrom living import answer\n\n\n{FORMS['lines']}",
+    "methods.py": """
+        from pytest_selfheal import heal
+
+
+        class Table:
+            @heal
+            def answer(self, number: int) -> int:
+                ...
+
+            @heal
+            def back(self, number: int) -> int:
+                ...
+    """,
+    "test_methods.py": "import pytest\nfrom methods import Table\n\n\n"
+    "class TestTable:\n"
+    f'    @pytest.mark.parametrize("number, expected", [{LIST}])\n'
+    "    def test_both(self, number, expected):\n"
+    "        table = Table()\n"
+    "        found = table.answer(number), table.back(expected)\n"
+    "        assert found == (expected, number)\n",
+    "early.py": STUB,
+    "test_early.py": "import pytest\nfrom early import answer\n\nFIRST = answer(1)\n\n\n"
+    f"{FORMS['one line']}",
+}
+
+
+def table(name: str, pairs: Mapping[int, int]) -> str:
+    return f"def {name}(self, number: int) -> int:\n        return {dict(pairs)}.get(number, 0)\n"
+
+
+def methods(numbers: Sequence[int]) -> str:
+    """Both methods as tables."""
+    there = {n: product(n) for n in numbers}
+    back = {product(n): n for n in numbers}
+    return "class Table:\n    " + table("answer", there) + "\n    " + table("back", back)
+
+
+def test_living_functions_methods_and_files_that_fail_as_a_whole(tmp_path: Path) -> None:
+    require("landlock")
+    general = (
+        "class Table:\n    def answer(self, number):\n        return number * 7919\n\n"
+        "    def back(self, number):\n        return number // 7919\n"
+    ).replace("number)", "number: int) -> int")
+
+    def reply(prompt: str, targets: tuple[str, ...], number: int) -> str:
+        if targets[0].startswith("methods.py"):
+            is_told = "implement the general rule" in prompt
+            return python(general if is_told else methods(shown_numbers(prompt)))
+        return lookup(shown_numbers(prompt)) if number == 1 else GENERAL
+
+    project = Project(tmp_path / "project", OTHERS)
+    with ScriptedServer(reply) as server:
+        run = project.heal(LANDLOCK, server=server)
+    assert run.status == 0, run.output
+    for file in ("living.py", "methods.py", "early.py"):
+        prompts = [x.prompt for x in server.requests if x.targets[0].startswith(file)]
+        shown = [shown_numbers(prompt) for prompt in prompts]
+        assert all(len(each) < len(NUMBERS) for each in shown), (file, shown)
+        # Whichever request it was, the same ones were held out.
+        assert len(set().union(*shown)) < len(NUMBERS), (file, shown)
+        assert any("implement the general rule" in prompt for prompt in prompts), file

@@ -296,6 +296,19 @@ def test_some_failure_is_always_shown() -> None:
     assert not any(map(holdout.withholds, (each for each in only_red if each.outcome == "failed")))
 
 
+def test_what_fails_through_a_reply_is_not_shown_for_that() -> None:
+    results = [result(n, "failed" if ALL[n] is HIDDEN else "passed") for n in range(4)]
+    tests = [each.nodeid for each in results]
+    holdout = hold_out(tests, results, read_of(SOURCE), 0.25, is_first=False)  # type: ignore[arg-type]
+    red = [each for each in results if each.outcome == "failed"]
+    assert all(map(holdout.withholds, red))
+    unseen = holdout.unseen_failure(red)
+    assert unseen is not None
+    assert unseen.nodeid == "1 that is not shown"
+    assert "implement the general rule" in unseen.longrepr
+    assert holdout.unseen_failure(ALL) is None
+
+
 def test_what_is_not_run_does_not_count() -> None:
     assert not held_out(ALL[:3])
     assert not held_out([HIDDEN])

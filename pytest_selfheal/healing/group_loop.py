@@ -73,7 +73,7 @@ class _Loop:
         self._limit = len(self._attempts) + group.left
         self._doubts = Doubts()
         self._last: _Step | None = None
-        self._holdout = kit.holdout(group.tests, snapshot.results)
+        self._holdout = kit.holdout(group, snapshot.results)
         self._entered = {each.nodeid: frozenset(each.entered) for each in snapshot.results}
 
     def run(self) -> GroupEnd:

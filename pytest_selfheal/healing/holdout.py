@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_selfheal.healing.choose_cases import FEWEST, choose, choose_asserts
 from pytest_selfheal.healing.judge import tracebacks, why_red
-from pytest_selfheal.records import Attempt, TestResult
+from pytest_selfheal.records import Attempt, Failure, TestResult
 from pytest_selfheal.source.cases import Asserts, CaseList, assert_lists, case_lists
 from pytest_selfheal.source.context_uses import Read, split_nodeid
 from pytest_selfheal.source.cut_cases import without_cases
@@ -58,6 +58,18 @@ class Holdout:
                 if any(name == argument and position in held for name, position in case):
                     return True
         return False
+
+    def unseen_failure(self, red: Sequence[TestResult]) -> Failure | None:
+        """What is said where all that is red is withheld, None where something is shown."""
+        if not self or not red or not all(map(self.withholds, red)):
+            return None
+        are = "is" if len(red) == 1 else "are"
+        return Failure(
+            nodeid=f"{len(red)} that {are} not shown",
+            phase="call",
+            longrepr="the code so far passes every case that you see and fails others: "
+            "do not special-case, implement the general rule",
+        )
 
     def withholds(self, result: TestResult) -> bool:
         """Whether a red test says nothing that the model may see."""
@@ -142,7 +154,12 @@ EVERYTHING_SHOWN = Holdout()
 
 
 def hold_out(
-    tests: Sequence[str], results: Sequence[TestResult], read: Read, share: float
+    tests: Sequence[str],
+    results: Sequence[TestResult],
+    read: Read,
+    share: float,
+    *,
+    is_first: bool = True,
 ) -> Holdout:
     """Choose what is held out of the requests for code that some tests judge.
 
@@ -151,6 +168,8 @@ def hold_out(
         results: How they stand, as far as that is known.
         read: Gives the project's files.
         share: How much of a test's cases, 0 to 1.
+        is_first: Nobody was asked for this code before: what is red is not red through a
+            reply that answers for what it was shown.
     """
     if share <= 0:
         return EVERYTHING_SHOWN
@@ -167,7 +186,7 @@ def hold_out(
     ]
     holdout = _cut(lists, asserts, results, read)
     red = [each for each in results if each.outcome != "passed"]
-    if holdout and red and all(map(holdout.withholds, red)):
+    if is_first and holdout and red and all(map(holdout.withholds, red)):
         # Something must be seen to be wrong: what is red is shown, and green cases are held.
         green = [(found, held - _positions(found, red)) for found, held in lists]
         holdout = _cut([each for each in green if each[1]], [], results, read)

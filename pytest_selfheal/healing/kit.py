@@ -118,11 +118,9 @@ class Kit:
         holdout: Holdout = EVERYTHING_SHOWN,
     ) -> Question:
         """Gather what a prompt is rendered from, without what is held out of it."""
-        red = [
-            result
-            for result in results
-            if result.outcome != "passed" and not holdout.withholds(result)
-        ]
+        red = [result for result in results if result.outcome != "passed"]
+        seen = [result for result in red if not holdout.withholds(result)]
+        unseen = holdout.unseen_failure(red)
         nodeids = [result.nodeid for result in red]
         read = holdout.read(self.read)
         asked = [key_of(stub) for stub in stubs]
@@ -144,13 +142,14 @@ class Kit:
                 nodeids,
                 read,
                 self.files,
-                opened=list(dict.fromkeys(path for each in red for path in each.opened)),
+                opened=list(dict.fromkeys(path for each in seen for path in each.opened)),
             ),
             provisional=tuple(shown),
             failures=tuple(
                 Failure(nodeid=each.nodeid, phase=each.phase, longrepr=each.longrepr)
-                for each in red
-            ),
+                for each in seen
+            )
+            + (() if unseen is None else (unseen,)),
             passing=tuple(
                 each.nodeid
                 for each in results
@@ -159,9 +158,15 @@ class Kit:
             attempts=tuple(map(holdout.told, attempts)),
         )
 
-    def holdout(self, tests: Sequence[str], results: Sequence[TestResult]) -> Holdout:
-        """What is held out of the requests for code that these tests judge."""
-        return hold_out(tests, results, self.read, self.settings.holdout)
+    def holdout(self, group: Group, results: Sequence[TestResult]) -> Holdout:
+        """What is held out of the requests for a group."""
+        return hold_out(
+            group.tests,
+            results,
+            self.read,
+            self.settings.holdout,
+            is_first=not group.attempts and not group.earlier_code,
+        )
 
     def candidate(self, group: Group, reply: Reply) -> Candidate:
         """Read a reply and let it past the static policy and the plugins.
