@@ -109,14 +109,25 @@ def _without_elements(text: _Text, display: Display, held: Collection[int]) -> I
     if text.text[start] not in "([" or text.text[end - 1] not in ")]":
         raise ValueError("a tuple without parentheses")
     segments = list(_segments(text, display, start + 1, end - 1))
-    opens_blank = text.text[start + 1].isspace()
+    for run in _runs(held):
+        first, last = segments[run[0]][0], segments[run[-1]][1]
+        new = ""
+        if text.text[first] in "\r\n" and text.text[last] not in "\r\n":
+            new = "\n"  # what stands before may end in a comment
+        elif run[0] == 0 and not text.text[first].isspace():
+            last = _skipped(_BLANKS, text.text, last)  # the next one moves up to the bracket
+        yield first, last, new
+
+
+def _runs(held: Collection[int]) -> list[list[int]]:
+    """Positions in order, those that follow each other together."""
+    runs: list[list[int]] = []
     for position in sorted(held):
-        first, last = segments[position]
-        is_beginning = all(each in held for each in range(position))
-        if is_beginning and position + 1 not in held and not opens_blank:
-            # The next one moves up to the bracket.
-            last = _skipped(_BLANKS, text.text, last)
-        yield first, last, ""
+        if runs and runs[-1][-1] + 1 == position:
+            runs[-1].append(position)
+        else:
+            runs.append([position])
+    return runs
 
 
 def _segments(text: _Text, display: Display, start: int, end: int) -> Iterator[tuple[int, int]]:
