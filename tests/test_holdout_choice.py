@@ -193,8 +193,8 @@ def test_the_last_asserts_are_held_with_what_is_said_of_them() -> None:
     )
     holdout = hold_out(["test_a.py::test_a"], [], read_of(source), 0.5)  # type: ignore[arg-type]
     assert holdout.sources["test_a.py"].decode() == (
+        "# 2 further asserts are judged and not shown\n"
         "def test_a():\n    x = f()\n    assert x.a(1) == 1\n    assert x.a(2) == 2\n"
-        "    # 2 further asserts are judged and not shown\n"
     )
     unseen = TestResult(
         nodeid="test_a.py::test_a",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from pytest_selfheal.source.case_kinds import kind_of
 from pytest_selfheal.source.context_uses import Read, TestFile, called, uses
-from pytest_selfheal.source.outline import FUNCTIONS, definitions
+from pytest_selfheal.source.outline import FUNCTIONS, definitions, first_line
 from pytest_selfheal.source.parsing import once_per_tree
 
 Display = ast.List | ast.Tuple
@@ -58,6 +58,8 @@ class Asserts:
     """The test's node id, parameters cut off."""
     name: str
     """The function's own name."""
+    line: int
+    """The line of its first decorator, or of `def`."""
     cases: tuple[Case, ...]
     nodes: tuple[ast.Assert, ...]
     alone: frozenset[int]
@@ -293,6 +295,7 @@ def _asserts(
         path=path,
         owner=owner,
         name=function.name,
+        line=first_line(function),
         cases=cases,
         nodes=nodes,
         alone=alone,

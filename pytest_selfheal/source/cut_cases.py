@@ -166,7 +166,10 @@ def _skipped(pattern: re.Pattern[str], text: str, start: int) -> int:
 
 
 def _of_asserts(text: _Text, found: Asserts, held: Collection[int]) -> Iterator[Edit]:
-    for number, position in enumerate(sorted(held)):
+    # Above the test: a comment behind its last statement is none of its lines.
+    start = text.line_start(found.line)
+    yield start, start, text.note(found.line, len(held), "assert")
+    for position in sorted(held):
         node = found.nodes[position]
         last = node.end_lineno or node.lineno
         before = text.text[text.line_start(node.lineno) : text.start(node)]
@@ -176,8 +179,7 @@ def _of_asserts(text: _Text, found: Asserts, held: Collection[int]) -> Iterator[
         first = node.lineno
         while first > 1 and text.line(first - 1).lstrip().startswith("#"):
             first -= 1
-        note = "" if number else text.note(node.lineno, len(held), "assert")
-        yield text.line_start(first), text.line_start(last) + len(text.line(last)), note
+        yield text.line_start(first), text.line_start(last) + len(text.line(last)), ""
 
 
 # --- whether just that is gone ---------------------------------------------------------
