@@ -34,6 +34,11 @@ class Option:
     choices: tuple[str, ...] = ()
     least: float = 1
     """The smallest number that is accepted (bytes, where `kind` is `size`)."""
+    most: float = 10**6
+    """The largest number that is accepted where `kind` is `float`: ten days, as seconds.
+
+    Threads cannot wait for longer than some 300 years.
+    """
     suffixes: tuple[str, ...] = ()
     """What a path may end in, lower case; empty for anything."""
     repeatable: bool = False
@@ -144,6 +149,17 @@ OPTIONS: tuple[Option, ...] = (
         kind="int",
         default=5,
         help="Model replies tried for a stub or group.",
+    ),
+    Option(
+        flag="--selfheal-holdout",
+        ini="selfheal_holdout",
+        metavar="SHARE",
+        kind="float",
+        least=0,
+        most=1,
+        default=0.25,
+        help="Share of a test's cases, where it has four or more, that the model is not shown "
+        "before its last attempt and that are judged all the same; 0 turns it off.",
     ),
     Option(
         flag="--selfheal-jobs",

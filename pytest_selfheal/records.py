@@ -185,6 +185,8 @@ class Job:
     """Runs the tests in another order where given."""
     under_trial: frozenset[str] = frozenset()
     """Keys of watched functions: some tests that pass with them are run as controls too."""
+    last: tuple[str, ...] = ()
+    """Tests that run after all others and after the checks, in this order."""
     timeout_seconds: float | None = None
     """Wall seconds, if not the sandbox's own limit."""
 
@@ -206,6 +208,8 @@ class TestResult:
     """The project's files, other than code, that were opened while it ran."""
     is_check: bool = False
     """It is the model's own check and not a test of the project."""
+    case: tuple[tuple[str, int], ...] = ()
+    """Of a parametrized test: which value each argument has, by its position in the list."""
 
     __test__ = False  # its name looks like a test class to pytest
 
@@ -276,6 +280,10 @@ class Attempt:
     code: str = ""
     """The reply's python blocks, for the next prompt and for the HTML report."""
     traceback: str = ""
+    red: tuple[TestResult, ...] = ()
+    """The results that `why` and `traceback` tell of, where it was verified."""
+    printed: str = ""
+    """What the process itself printed, where that is told in `traceback` too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

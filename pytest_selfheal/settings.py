@@ -50,6 +50,8 @@ class Settings:
     """docker: `host`, or an image's name."""
     attempts: int
     """Model replies tried for a stub or group; a marker may say otherwise."""
+    holdout: float
+    """The share of a test's cases that a model is not shown, 0 for none."""
     jobs: int
     """Stubs or groups healed at once."""
     limits: Limits
@@ -249,10 +251,8 @@ def _number(option: Option, given: _Given) -> float:
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise given.wrong(accepted)
-    # Threads cannot wait for longer than some 300 years; ten days are plenty.
-    most = 10**6
-    if not math.isfinite(value) or value > most:
-        raise given.wrong(f"{accepted} and at most {most}")
+    if not math.isfinite(value) or value > option.most:
+        raise given.wrong(f"{accepted} and at most {option.most:.15g}")
     if value < option.least:
         raise given.wrong(accepted)
     return float(value)

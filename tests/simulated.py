@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pytest_selfheal.healing.groups import Group, key_of
+from pytest_selfheal.healing.holdout import EVERYTHING_SHOWN, Holdout
 from pytest_selfheal.healing.kit import Kit
 from pytest_selfheal.healing.run import Heal
 from pytest_selfheal.healing.session import SessionRecord
@@ -170,12 +171,16 @@ class World:
 
     def attempted(self, *_: object) -> None: ...
 
+    def holdout(self, *_: object) -> Holdout:
+        return EVERYTHING_SHOWN
+
     def ask(
         self,
         group: Group,
         results: Sequence[TestResult],
         provisional: Mapping[str, Piece],
         attempts: Sequence[Attempt],
+        _: Holdout = EVERYTHING_SHOWN,
     ) -> Reply:
         self.requests.append(group.keys)
         blocks = []
@@ -286,6 +291,7 @@ def make_stubs(
 def settings(*, attempts: int = 5, jobs: int = 8) -> Settings:
     """Settings of which only these matter."""
     return Settings(
+        holdout=0.25,
         enabled=True,
         mode="apply",
         model="none",

@@ -340,6 +340,7 @@ class Board:
                 verdict="failed",
                 why=f"{red[0].nodeid} is red with it: {last_error_line(red[0].longrepr)}"[:300],
                 traceback=tracebacks(red),
+                red=tuple(red),
             )
             self.history[key] = (*history[:-1], failed)
 
@@ -348,7 +349,7 @@ class Board:
         attempts = end.attempts
         if key in end.pieces and attempts and attempts[-1].verdict != "passed":
             # Some tests were red, but none of them through this stub.
-            passed = replace(attempts[-1], verdict="passed", why=None, traceback="")
+            passed = replace(attempts[-1], verdict="passed", why=None, traceback="", red=())
             attempts = (*attempts[:-1], passed)
         self.history[key] = (*known[: len(known) - len(end.group.attempts)], *attempts)
         if end.untrusted:

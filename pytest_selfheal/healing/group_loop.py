@@ -73,6 +73,7 @@ class _Loop:
         self._limit = len(self._attempts) + group.left
         self._doubts = Doubts()
         self._last: _Step | None = None
+        self._holdout = kit.holdout(group, snapshot.results)
         self._entered = {each.nodeid: frozenset(each.entered) for each in snapshot.results}
 
     def run(self) -> GroupEnd:
@@ -84,7 +85,8 @@ class _Loop:
             kit.pool.prepare(2)  # one for this reply, and one for what follows it
             try:
                 shown = self._snapshot.code.including(group.earlier_code)
-                reply = kit.ask(group, self._snapshot.results, shown, self._attempts)
+                held = self._holdout.for_attempt(self._attempts, is_last=number == self._limit)
+                reply = kit.ask(group, self._snapshot.results, shown, self._attempts, held)
                 if reply.gave_up is not None:
                     why = f"the model gave up: {reply.gave_up}"
                     self._note(Attempt(verdict="unusable", why=why))
@@ -130,6 +132,8 @@ class _Loop:
             seconds=outcome.seconds,
             code=code,
             traceback=judgement.traceback,
+            red=judgement.red,
+            printed=judgement.printed,
         )
         return _Step(attempt=attempt, pieces=pieces, judgement=judgement)
 
@@ -141,6 +145,7 @@ class _Loop:
             checks=checks,
             timeout_seconds=snapshot.suite_seconds if len(tests) > MANY_TESTS else None,
             under_trial=self._group.keys,
+            last=self._holdout.order(tests),
         )
         if outcome.ending == "sandbox-failed":
             raise SandboxFailed(outcome.why)

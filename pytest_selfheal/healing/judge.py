@@ -21,6 +21,8 @@ class Judgement:
     results: tuple[TestResult, ...] = ()
     red: tuple[TestResult, ...] = ()
     """The results that are held against it."""
+    printed: str = ""
+    """What the process itself printed, where that is in `traceback` too."""
 
 
 def judge(
@@ -55,13 +57,14 @@ def judge(
             traceback="\n\n".join(part for part in parts if part),
             results=outcome.results,
             red=red,
+            printed=outcome.output.strip(),
         )
     if not red:
         return Judgement(verdict="passed", results=outcome.results)
     out_of_memory = any(each.exception == "MemoryError" for each in red)
     return Judgement(
         verdict="out-of-memory" if out_of_memory else "failed",
-        why=_why(red, outcome.results),
+        why=why_red(red, sum(not each.is_check for each in outcome.results)),
         traceback=tracebacks(red),
         results=outcome.results,
         red=red,
@@ -154,14 +157,20 @@ def is_green(result: TestResult, asked: Collection[str]) -> bool:
     return result.nodeid not in asked and result.outcome in ("skipped", "xfailed")
 
 
-def _why(red: Sequence[TestResult], results: Sequence[TestResult]) -> str:
+def why_red(red: Sequence[TestResult], total: int | None = None) -> str:
+    """Why a candidate failed, in a line.
+
+    Args:
+        red: What is held against it, at least one result.
+        total: How many tests there were, where that is to be said.
+    """
     first = red[0]
-    tests = [each for each in results if not each.is_check]
     red_tests = [each for each in red if not each.is_check]
     said = last_error_line(first.longrepr) or first.outcome
     if not red_tests:
         return f"its own checks: {said}"[:300]
-    why = f"{len(red_tests)} of {len(tests)} tests red: {first.nodeid}: {said}"
+    number = str(len(red_tests)) if total is None else f"{len(red_tests)} of {total}"
+    why = f"{number} tests red: {first.nodeid}: {said}"
     if needs_network(first):
         return f"{why[:180]} (if it needs the network or a database: selfheal_docker_network)"
     return why[:300]

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pytest_selfheal.errors import ModelUnavailable, Refused
 from pytest_selfheal.healing.groups import Group, key_of
+from pytest_selfheal.healing.holdout import EVERYTHING_SHOWN, Holdout, hold_out
 from pytest_selfheal.healing.overlays import Overlays
 from pytest_selfheal.model.prompt import render
 from pytest_selfheal.protocols import Model
@@ -88,6 +89,7 @@ class Kit:
         results: Sequence[TestResult],
         provisional: Mapping[str, Piece],
         attempts: Sequence[Attempt],
+        holdout: Holdout = EVERYTHING_SHOWN,
     ) -> Reply:
         """Ask the model for a group's code.
 
@@ -98,7 +100,7 @@ class Kit:
             raise ModelUnavailable(self.halt.reason)
         stubs = [self.stubs[key] for key in group.keys]
         targets = list(dict.fromkeys(stub.target for stub in stubs))
-        prompt = render(self.question(stubs, results, provisional, attempts))
+        prompt = render(self.question(stubs, results, provisional, attempts, holdout))
         prompt = self.relay.change_prompt(prompt, targets)
         try:
             return self.model.ask(prompt, targets=targets, attempt=len(attempts) + 1)
@@ -113,10 +115,14 @@ class Kit:
         results: Sequence[TestResult],
         provisional: Mapping[str, Piece],
         attempts: Sequence[Attempt],
+        holdout: Holdout = EVERYTHING_SHOWN,
     ) -> Question:
-        """Gather what a prompt is rendered from."""
+        """Gather what a prompt is rendered from, without what is held out of it."""
         red = [result for result in results if result.outcome != "passed"]
+        seen = [result for result in red if not holdout.withholds(result)]
+        unseen = holdout.unseen_failure(red)
         nodeids = [result.nodeid for result in red]
+        read = holdout.read(self.read)
         asked = [key_of(stub) for stub in stubs]
         entered = [key for result in red for key in result.entered]
         shown = [
@@ -131,20 +137,35 @@ class Kit:
         return Question(
             stubs=tuple(stubs),
             modules=tuple(modules),
-            tests=test_excerpts(nodeids, stubs, self.read),
+            tests=test_excerpts(nodeids, stubs, read),
             data=data_excerpts(
                 nodeids,
-                self.read,
+                read,
                 self.files,
-                opened=list(dict.fromkeys(path for each in red for path in each.opened)),
+                opened=list(dict.fromkeys(path for each in seen for path in each.opened)),
             ),
             provisional=tuple(shown),
             failures=tuple(
                 Failure(nodeid=each.nodeid, phase=each.phase, longrepr=each.longrepr)
-                for each in red
+                for each in seen
+            )
+            + (() if unseen is None else (unseen,)),
+            passing=tuple(
+                each.nodeid
+                for each in results
+                if each.outcome == "passed" and not holdout.hides(each)
             ),
-            passing=tuple(each.nodeid for each in results if each.outcome == "passed"),
-            attempts=tuple(attempts),
+            attempts=tuple(map(holdout.told, attempts)),
+        )
+
+    def holdout(self, group: Group, results: Sequence[TestResult]) -> Holdout:
+        """What is held out of the requests for a group."""
+        return hold_out(
+            group.tests,
+            results,
+            self.read,
+            self.settings.holdout,
+            is_first=not group.attempts and not group.earlier_code,
         )
 
     def candidate(self, group: Group, reply: Reply) -> Candidate:
@@ -188,6 +209,7 @@ class Kit:
         timeout_seconds: float | None = None,
         under_trial: Collection[str] = (),
         is_last: bool = False,
+        last: Sequence[str] = (),
     ) -> RunOutcome:
         """Run tests in a fresh sandbox with this code in place.
 
@@ -199,6 +221,7 @@ class Kit:
             timeout_seconds: If not the sandbox's own limit.
             under_trial: Stubs whose tests must be able to fail as well.
             is_last: No other verification is about to follow.
+            last: Tests that run after all others, in this order.
 
         Raises:
             SandboxFailed: None could be started, or it was lost.
@@ -215,6 +238,7 @@ class Kit:
             shuffle_seed=shuffle_seed,
             timeout_seconds=timeout_seconds,
             under_trial=frozenset(under_trial),
+            last=tuple(last),
         )
         ahead = 0 if is_last else 1
         outcome = self.pool.run(job, ahead=ahead)

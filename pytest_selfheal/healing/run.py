@@ -345,6 +345,7 @@ class Heal:
                 why=f"breaks {results[0].nodeid}: {said}",
                 traceback=f"(in the confirming run, in order {found.seed})\n{tracebacks(results)}",
                 ending=objections[0].ending,
+                red=results,
             )
             for result in results:
                 self.board.refute([key], result, attempt)
@@ -361,10 +362,18 @@ class Heal:
         for key in keys:
             why = f"the run of all tests did not end in order: {outcome.why}"
             attempt = self._failed(key, why=why, traceback=outcome.output or why, ending=outcome)
+            # What it printed says which case it was in, as may be.
+            attempt = replace(attempt, printed=outcome.output)
             self.board.take_back(key, attempt)
 
     def _failed(
-        self, key: str, *, why: str, traceback: str, ending: RunOutcome | None = None
+        self,
+        key: str,
+        *,
+        why: str,
+        traceback: str,
+        ending: RunOutcome | None = None,
+        red: Sequence[TestResult] = (),
     ) -> Attempt:
         """A stub's last attempt as one that failed."""
         history = self.board.history.get(key, ())
@@ -376,7 +385,9 @@ class Heal:
         ):
             verdict = ending.ending
         last = history[-1] if history else Attempt(verdict=verdict)
-        return replace(last, verdict=verdict, why=why[:300], traceback=traceback)
+        return replace(
+            last, verdict=verdict, why=why[:300], traceback=traceback, red=tuple(red), printed=""
+        )
 
     def _leans_on(self, nodeid: str, pieces: Mapping[str, Piece]) -> bool:
         state = self.board.tests[nodeid]

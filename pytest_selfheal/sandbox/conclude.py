@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pytest_selfheal.records import Ending, Job, Limits, Outcome, Phase, RunOutcome, TestResult
@@ -84,8 +85,14 @@ def _results(
     for each in _of(records, "report"):
         reports.setdefault(each["id"], []).append(each)
     imported = _entered_at_import(records)
+    cases = {
+        nodeid: tuple(case.items())
+        for each in _of(records, "collected")
+        for nodeid, case in each.get("cases", {}).items()
+    }
     results = [
-        _result(nodeid, seen, imported, alone.get(nodeid, ())) for nodeid, seen in reports.items()
+        replace(_result(nodeid, seen, imported, alone.get(nodeid, ())), case=cases.get(nodeid, ()))
+        for nodeid, seen in reports.items()
     ]
     broken = {each["id"]: each for each in _of(records, "collect")}
     for path, each in broken.items():

@@ -243,7 +243,8 @@ class Controls:
             self.current.held = True
 
     def _tell(self, item: pytest.Item, what: str) -> None:
-        self._emit({"kind": "tampered", "what": f"{item.nodeid} {what}"})
+        # Without the case: the model may not be shown which cases there are.
+        self._emit({"kind": "tampered", "what": f"{item.nodeid.partition('[')[0]} {what}"})
 
     def _fail(self, frame: types.FrameType) -> None:
         """Raise out of a function's first line, unless another thread entered it."""

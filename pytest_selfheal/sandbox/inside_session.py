@@ -42,6 +42,31 @@ class Calm:
                 setattr(config.option, name, False)
 
 
+class Cases:
+    """Remembers which value of each argument a parametrized test was given, by its position."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[Any, dict[str, int]]] = {}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> Generator[None, Any, Any]:
+        """Look before pytest numbers them anew: over all that a test is parametrized by."""
+        result = yield
+        for callspec in getattr(metafunc, "_calls", ()):
+            self._seen[id(callspec)] = callspec, dict(callspec.indices)
+        return result
+
+    def of(self, items: list[pytest.Item]) -> dict[str, dict[str, int]]:
+        """The positions by argument, for each of some tests that has any."""
+        found = {}
+        for item in items:
+            callspec = getattr(item, "callspec", None)
+            known, positions = self._seen.get(id(callspec), (None, {}))
+            if known is not None and known is callspec:
+                found[item.nodeid] = positions
+        return found
+
+
 def like(chosen: list[pytest.Item], own: pytest.Item) -> pytest.Item:
     """Mark the planted test as its neighbour is: fixtures and hooks may go by the marks."""
     for mark in next(item for item in chosen if item.getparent(pytest.Module)).iter_markers():

@@ -83,7 +83,8 @@ def run(
         modules["twins"], tracer.trace, job, tracer.texts, nonce, emit
     )
     tracer.change_tests = recorder.controls.make_tell
-    status = pytest.main(arguments(setup, job), plugins=[modules["session"].Calm(), recorder])
+    plugins = [modules["session"].Calm(), recorder.cases, recorder]
+    status = pytest.main(arguments(setup, job), plugins=plugins)
     emit({"kind": "end", "status": int(status)})
 
 
@@ -123,6 +124,7 @@ class Recorder:
         self._root = setup["root"]
         self._limit = setup["limits"]["output_bytes"]
         self._nodes = set(job["nodes"])
+        self._last = {node: rank for rank, node in enumerate(job["last"], start=1)}
         self._files = {node for node in job["nodes"] if "::" not in node}
         self._folders = tuple(
             "" if node == "." else f"{node}/"
@@ -136,6 +138,7 @@ class Recorder:
         self._emit = emit
         self._reports = modules["reports"]
         self._session = modules["session"]
+        self.cases = self._session.Cases()
         self._tracer = tracer
         self._trace = tracer.trace
         self._opened: dict[str, None] = {}
@@ -214,13 +217,19 @@ class Recorder:
             config.hook.pytest_deselected(items=others)
         if self._seed is not None:
             self._session.shuffle_by_module(chosen, random.Random(self._seed))  # noqa: S311 - an order, no secret
-        self._emit({"kind": "collected", "ids": [item.nodeid for item in chosen]})
+        chosen.sort(key=lambda item: self._last.get(item.nodeid, 0))
+        ids = [item.nodeid for item in chosen]
+        self._emit({"kind": "collected", "ids": ids, "cases": self.cases.of(chosen)})
         self._emit({"kind": "imported", "entered": self._entered_at_collection})
         for item in chosen:
             self._session.stretch_deadline(item)
         self.controls.remember(chosen)
         self.walls.remember_tests({str(item.path) for item in chosen})
-        items[:] = [*chosen, *self._own_items(chosen)]
+        own = list(self._own_items(chosen))
+        early = [item for item in chosen if item.nodeid not in self._last]
+        # The checks come before what the model is not shown: code could keep what it was
+        # called with, and a check tell of it.
+        items[:] = [*early, *own[:-1], *chosen[len(early) :], *own[-1:]]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:

@@ -171,6 +171,7 @@ def _message(job: Job, timeout_seconds: float) -> dict[str, Any]:
         "checks": dict(job.checks),
         "shuffle_seed": job.shuffle_seed,
         "under_trial": sorted(job.under_trial),
+        "last": list(job.last),
         "guarded": sorted(_guarded(job)),
         "timeout_seconds": timeout_seconds,
     }

@@ -57,7 +57,11 @@ def _page(file: TestFile) -> Page:
     if file.tree is None:
         page.add(range(1, len(page.lines) + 1))
         return page
-    headers = {line for owner in file.used_classes.values() for line in class_header(owner)}
+    headers = {
+        line
+        for owner in file.used_classes.values()
+        for line in page.with_comments_above(class_header(owner))
+    }
     for name, node in file.tests.items():
         page.add(page.with_comments_above(statement_lines(node)) | headers, name)
     page.add(introduction(file.tree))

@@ -257,7 +257,7 @@ def _as_fixture(node: ast.AST) -> Fixture | None:
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return None
     for decorator in node.decorator_list:
-        if _called(decorator).endswith("fixture"):
+        if called(decorator).endswith("fixture"):
             keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
             options = {
                 keyword.arg: keyword.value.value
@@ -336,13 +336,13 @@ def _fixture_names(node: ast.AST) -> list[str]:
         if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)):
             arguments = inner.args
             names += [one.arg for one in (*arguments.args, *arguments.kwonlyargs)]
-        elif isinstance(inner, ast.Call) and _called(inner) in ("usefixtures", "getfixturevalue"):
+        elif isinstance(inner, ast.Call) and called(inner) in ("usefixtures", "getfixturevalue"):
             values = [getattr(one, "value", None) for one in inner.args]
             names += [value for value in values if isinstance(value, str)]
     return names
 
 
-def _called(node: ast.expr) -> str:
+def called(node: ast.expr) -> str:
     """Give the last part of the name that a call, or a decorator without one, names."""
     if isinstance(node, ast.Call):
         node = node.func
