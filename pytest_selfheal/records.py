@@ -272,6 +272,10 @@ class Attempt:
     code: str = ""
     """The reply's python blocks, for the next prompt and for the HTML report."""
     traceback: str = ""
+    asking_seconds: float = 0.0
+    """From the request to the reply, waiting for a rate limit included."""
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
