@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -209,6 +210,24 @@ def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_the_documented_configuration_is_one(tmp_path: Path) -> None:
+    """By pre-commit's own judgement, and with hooks that there are."""
+    page = (ROOT / "docs" / "how-to" / "pre-commit.md").read_text("utf-8")
+    config = tmp_path / ".pre-commit-config.yaml"
+    config.write_text(page.split("```yaml\n")[1].partition("```")[0])
+    manifest = ROOT / ".pre-commit-hooks.yaml"
+    for what, file in (("config", config), ("manifest", manifest)):
+        done = subprocess.run(
+            [sys.executable, "-m", "pre_commit", f"validate-{what}", file],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (0, ""), done.stdout
+    hooks = re.findall(r"- id: (\S+)", manifest.read_text())
+    assert hooks == re.findall(r"- id: (\S+)", config.read_text())
 
 
 def test_check_of_a_whole_folder(tmp_path: Path) -> None:
