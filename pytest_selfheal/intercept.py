@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
-_TESTS_FAILED, _INTERRUPTED = 1, 2
+_INTERRUPTED = 2
 
 
 class Interceptor:
@@ -251,28 +251,10 @@ class Interceptor:
         )
 
     def _checked(self, exitstatus: int) -> HealReport:
-        """Check mode: no model, no sandbox, the list of what is unhealed."""
-        from pytest_selfheal.records import HealReport, ModelUsage, StubReport
-        from pytest_selfheal.source.find import find_in_project
+        from pytest_selfheal.check_mode import checked
 
-        found = find_in_project(self._config.rootpath)
-        stubs = tuple(
-            StubReport(target=stub.target, status="unhealed", reason="marked, not written yet")
-            for stub in found.stubs
-            if not stub.is_living
-        )
-        if stubs and exitstatus in (0, 5):
-            exitstatus = _TESTS_FAILED
-        return HealReport(
-            mode="check",
-            exit_status=exitstatus,
-            seconds=time.monotonic() - self._started,
-            model=ModelUsage(name=self._settings.model),
-            backend=None,
-            verifications=0,
-            stubs=stubs,
-            still_failing=tuple(self._failures),
-            warnings=found.warnings,
+        return checked(
+            self._config, self._settings, tuple(self._failures), self._started, exitstatus
         )
 
     def _nothing_to_do(self, exitstatus: int) -> HealReport:

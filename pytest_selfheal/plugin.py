@@ -59,9 +59,7 @@ def pytest_load_initial_conftests(
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """With `--selfheal`, and not in a sandbox or in an xdist worker, watch the run."""
-    if not config.getoption("selfheal") or config.getoption("collectonly"):
-        return
-    if os.environ.get(IN_SANDBOX):
+    if not config.getoption("selfheal") or os.environ.get(IN_SANDBOX):
         return
     config.pluginmanager.register(KeepsCollecting(), "selfheal-keeps-collecting")
     if hasattr(config, "workerinput"):
@@ -72,7 +70,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.pluginmanager.register(defaults, "selfheal-defaults")
     try:
-        interceptor = Interceptor(config, read_settings(config))
+        settings = read_settings(config)
+        if config.getoption("collectonly") and settings.mode != "check":
+            return
+        interceptor = Interceptor(config, settings)
     except SelfHealError as error:
         raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(interceptor, "selfheal-interceptor")
