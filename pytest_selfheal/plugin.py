@@ -30,6 +30,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """With `--selfheal-doctor`, look at the machine in the place of running tests."""
+    if not config.getoption("selfheal_doctor"):
+        return None
+    from pytest_selfheal.doctor import run
+
+    return run(config)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(
     early_config: pytest.Config,
