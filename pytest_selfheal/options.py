@@ -75,6 +75,13 @@ OPTIONS: tuple[Option, ...] = (
         help="Run no test: say what a heal would find on this machine, and what to do about it.",
     ),
     Option(
+        flag="--selfheal-explain",
+        metavar="TARGET",
+        kind="str",
+        help="Heal nothing: after the run, show which tests reach this stub (path::name), what "
+        "would be asked for with it, and the prompt.",
+    ),
+    Option(
         flag="--selfheal-mode",
         ini="selfheal_mode",
         metavar="MODE",

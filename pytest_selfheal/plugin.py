@@ -69,7 +69,9 @@ def pytest_load_initial_conftests(
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """With `--selfheal`, and not in a sandbox or in an xdist worker, watch the run."""
-    if not config.getoption("selfheal") or os.environ.get(IN_SANDBOX):
+    explained = config.getoption("selfheal_explain")
+    asked = config.getoption("selfheal") or explained is not None
+    if not asked or os.environ.get(IN_SANDBOX):
         return
     config.pluginmanager.register(KeepsCollecting(), "selfheal-keeps-collecting")
     if hasattr(config, "workerinput"):
@@ -83,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
         settings = read_settings(config)
         if config.getoption("collectonly") and settings.mode != "check":
             return
-        interceptor = Interceptor(config, settings)
+        interceptor = Interceptor(config, settings, explained)
     except SelfHealError as error:
         raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(interceptor, "selfheal-interceptor")
