@@ -60,7 +60,7 @@ def without_addresses(text: str) -> str:
     return re.sub("0x[0-9a-f]+", "0x", text)
 
 
-def explained(project: Project, target: str, *more: str, files: Mapping[str, str] = {}) -> str:  # noqa: B006
+def explained(project: Project, target: str, *more: str, files: Mapping[str, str] = {}) -> str:
     project.write(files)
     # No server, no key: nobody is asked.
     run = project.heal(LANDLOCK, f"--selfheal-explain={target}", *more)
