@@ -23,7 +23,7 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 # What the tests alone need in the environment is no business of the example's.
-demo: export PYTEST_ADDOPTS := -p no:asyncio -p no:rerunfailures -p no:timeout -p no:pytest_cov
+demo: export PYTEST_ADDOPTS := -p no:asyncio -p no:rerunfailures -p no:timeout -p no:pytest_cov -p no:randomly -p no:html -p no:metadata -p no:pytest_jsonreport
 demo: $(VENV)/installed
 	@rm -rf $(SCRATCH) && cp -R example_project $(SCRATCH)
 	@echo "Healing a copy of example_project in $(SCRATCH):"

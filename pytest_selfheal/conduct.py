@@ -115,7 +115,7 @@ class Conduct:
             verbosity=verbosity if writer is not None else -1,
             color=bool(writer is not None and writer.hasmarkup),
         ) as progress:
-            kit = self._kit(found, progress)
+            kit = self.kit(found, progress)
             self._preparation.on_wait = lambda seconds, reason: progress.stage(
                 "rate limit", 0, 0, "waiting", f"{seconds:.0f} s: {reason}"
             )
@@ -130,7 +130,8 @@ class Conduct:
         self._notes += [*kit.pool.notes, *heal.notes()]
         self._deliver(heal)
 
-    def _kit(self, found: FoundStubs, progress: Progress) -> Kit:
+    def kit(self, found: FoundStubs, progress: Progress) -> Kit:
+        """The tools of a heal of these stubs, but for those in files that cannot be written."""
         assert self._preparation.pool is not None
         root = self._preparation.workspace.root
         stubs: dict[str, Stub] = {}

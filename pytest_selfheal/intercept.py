@@ -24,22 +24,30 @@ if TYPE_CHECKING:
 
     from pytest_selfheal.healing.session import SessionRecord
     from pytest_selfheal.preparation import Preparation
-    from pytest_selfheal.records import Failure, HealReport
+    from pytest_selfheal.records import Failure, HealReport, Stub
     from pytest_selfheal.settings import Settings
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
-_TESTS_FAILED, _INTERRUPTED = 1, 2
+_INTERRUPTED = 2
 
 
 class Interceptor:
     """One run's watcher."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    def __init__(
+        self, config: pytest.Config, settings: Settings, explained: str | None = None
+    ) -> None:
         """Check what can be checked without asking anyone.
 
+        Args:
+            config: pytest's.
+            settings: The options of this run.
+            explained: A target that is to be told about, in the place of a heal.
+
         Raises:
-            UsageError: The recording cannot be used, or a review has nobody to ask.
+            UsageError: The recording cannot be used, a review has nobody to ask, or there
+                is no such target.
         """
         self._config = config
         self._settings = settings
@@ -54,8 +62,14 @@ class Interceptor:
         self._checks = threading.Thread(target=self._check, daemon=True)
         self._preparation: Preparation | None = None
         self._report: HealReport | None = None
+        self._explained: Stub | None = None
+        self._explanation: list[str] = []
         self._started = time.monotonic()
-        if settings.mode == "review" and not self._has_terminal():
+        if explained is not None:
+            from pytest_selfheal.explain import find_target
+
+            self._explained = find_target(config.rootpath, explained)
+        elif settings.mode == "review" and not self._has_terminal():
             raise UsageError(
                 "--selfheal-mode=review asks on the terminal, and standard input is none: "
                 "use propose, or run it in a terminal"
@@ -101,7 +115,8 @@ class Interceptor:
 
         settings = self._settings
         try:
-            if settings.replay is None and not self._has_own_model():
+            asks = settings.replay is None and self._explained is None
+            if asks and not self._has_own_model():
                 problem = key_problem(settings.base_url) or endpoint_problem(settings.base_url)
                 if problem:
                     raise UsageError(problem)
@@ -192,7 +207,9 @@ class Interceptor:
                 session.exitstatus = _INTERRUPTED
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
-        if self._settings.mode == "check":
+        if self._explained is not None:
+            self._explanation = self._explain(self._explained)
+        elif self._settings.mode == "check":
             self._report = self._checked(int(exitstatus))
         elif self._failures:
             self._report = self._heal(int(exitstatus))
@@ -205,6 +222,10 @@ class Interceptor:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show what came of it."""
+        if self._explained is not None and self._explanation:
+            from pytest_selfheal.explain import write
+
+            write(terminalreporter, self._explained, self._explanation)
         if self._report is not None and (
             self._report.stubs or self._report.mode != "apply" or self._failures
         ):
@@ -245,6 +266,23 @@ class Interceptor:
         conduct.retell()
         return report
 
+    def _explain(self, stub: Stub) -> list[str]:
+        from dataclasses import replace
+
+        from pytest_selfheal.preparation import Preparation
+
+        # No request is sent, and no recording is begun.
+        settings = replace(self._settings, record=None)
+        self._preparation = Preparation(self._config, settings, self._sys_path)
+        from pytest_selfheal.explain import explain
+
+        try:
+            return explain(
+                self._config, settings, self._record(), self._preparation, self._started, stub
+            )
+        finally:
+            self._abandon()
+
     def _record(self) -> SessionRecord:
         from pytest_selfheal.healing.session import SessionRecord
 
@@ -256,28 +294,10 @@ class Interceptor:
         )
 
     def _checked(self, exitstatus: int) -> HealReport:
-        """Check mode: no model, no sandbox, the list of what is unhealed."""
-        from pytest_selfheal.records import HealReport, ModelUsage, StubReport
-        from pytest_selfheal.source.find import find_in_project
+        from pytest_selfheal.check_mode import checked
 
-        found = find_in_project(self._config.rootpath)
-        stubs = tuple(
-            StubReport(target=stub.target, status="unhealed", reason="marked, not written yet")
-            for stub in found.stubs
-            if not stub.is_living
-        )
-        if stubs and exitstatus in (0, 5):
-            exitstatus = _TESTS_FAILED
-        return HealReport(
-            mode="check",
-            exit_status=exitstatus,
-            seconds=time.monotonic() - self._started,
-            model=ModelUsage(name=self._settings.model),
-            backend=None,
-            verifications=0,
-            stubs=stubs,
-            still_failing=tuple(self._failures),
-            warnings=found.warnings,
+        return checked(
+            self._config, self._settings, tuple(self._failures), self._started, exitstatus
         )
 
     def _nothing_to_do(self, exitstatus: int) -> HealReport:

@@ -48,12 +48,12 @@ class Option:
         """Its name inside: the field of `Settings`, and argparse's `dest` after a prefix."""
         if self.ini is not None:
             return self.ini.removeprefix("selfheal_")
-        return "enabled"
+        return "enabled" if self.dest == "selfheal" else self.dest.removeprefix("selfheal_")
 
     @property
     def dest(self) -> str:
         """The attribute of `config.option` that holds the command line's value."""
-        return self.ini or "selfheal"
+        return self.ini or (self.flag or "").removeprefix("--").replace("-", "_")
 
     @property
     def help_with_default(self) -> str:
@@ -72,6 +72,19 @@ OPTIONS: tuple[Option, ...] = (
         kind="flag",
         default=False,
         help="Heal after the run: fill in the marked stubs that failing tests reach.",
+    ),
+    Option(
+        flag="--selfheal-doctor",
+        kind="flag",
+        default=False,
+        help="Run no test: say what a heal would find on this machine, and what to do about it.",
+    ),
+    Option(
+        flag="--selfheal-explain",
+        metavar="TARGET",
+        kind="str",
+        help="Heal nothing: after the run, show which tests reach this stub (path::name), what "
+        "would be asked for with it, and the prompt.",
     ),
     Option(
         flag="--selfheal-mode",

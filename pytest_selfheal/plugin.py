@@ -30,6 +30,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """With `--selfheal-doctor`, look at the machine in the place of running tests."""
+    if not config.getoption("selfheal_doctor"):
+        return None
+    from pytest_selfheal.doctor import run
+
+    return run(config)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(
     early_config: pytest.Config,
@@ -59,9 +69,9 @@ def pytest_load_initial_conftests(
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """With `--selfheal`, and not in a sandbox or in an xdist worker, watch the run."""
-    if not config.getoption("selfheal") or config.getoption("collectonly"):
-        return
-    if os.environ.get(IN_SANDBOX):
+    explained = config.getoption("selfheal_explain")
+    asked = config.getoption("selfheal") or explained is not None
+    if not asked or os.environ.get(IN_SANDBOX):
         return
     config.pluginmanager.register(KeepsCollecting(), "selfheal-keeps-collecting")
     if hasattr(config, "workerinput"):
@@ -72,7 +82,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.pluginmanager.register(defaults, "selfheal-defaults")
     try:
-        interceptor = Interceptor(config, read_settings(config))
+        settings = read_settings(config)
+        if config.getoption("collectonly") and settings.mode != "check":
+            return
+        interceptor = Interceptor(config, settings, explained)
     except SelfHealError as error:
         raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(interceptor, "selfheal-interceptor")

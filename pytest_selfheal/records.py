@@ -284,6 +284,10 @@ class Attempt:
     """The results that `why` and `traceback` tell of, where it was verified."""
     printed: str = ""
     """What the process itself printed, where that is told in `traceback` too."""
+    asking_seconds: float = 0.0
+    """From the request to the reply, waiting for a rate limit included."""
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,10 @@ from pytest_selfheal.sandbox.workspace import Workspace, base_environment
 BACKENDS = ("docker", "bubblewrap", "landlock")
 
 
-WITHOUT_PLUGINS = "-p no:asyncio -p no:rerunfailures -p no:timeout -p no:pytest_cov"
+WITHOUT_PLUGINS = (
+    "-p no:asyncio -p no:rerunfailures -p no:timeout -p no:pytest_cov -p no:randomly -p no:html "
+    "-p no:metadata -p no:pytest_jsonreport"
+)
 """Plugins that are installed for a few projects that the tests make, and in no others' way."""
 
 

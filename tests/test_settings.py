@@ -83,6 +83,15 @@ def test_names_follow_one_rule(option: Option) -> None:
     assert option.help_with_default.endswith(")")
 
 
+def test_every_option_but_those_that_say_what_to_do_has_an_ini_twin() -> None:
+    """What is to be done is said when pytest is called; how it is done may stand in a file."""
+    assert [option.flag for option in OPTIONS if option.ini is None] == [
+        "--selfheal",
+        "--selfheal-doctor",
+        "--selfheal-explain",
+    ]
+
+
 def test_importing_costs_nothing_heavy() -> None:
     code = (
         "import sys, pytest_selfheal.settings, pytest_selfheal.options;"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_selfheal.errors import EditConflict, ModelUnavailable, Refused, SandboxFailed, Unusable
 from pytest_selfheal.healing.board import Group, GroupEnd
@@ -86,16 +87,18 @@ class _Loop:
             try:
                 shown = self._snapshot.code.including(group.earlier_code)
                 held = self._holdout.for_attempt(self._attempts, is_last=number == self._limit)
+                asked_at = time.monotonic()
                 reply = kit.ask(group, self._snapshot.results, shown, self._attempts, held)
+                asking_seconds = time.monotonic() - asked_at
                 if reply.gave_up is not None:
                     why = f"the model gave up: {reply.gave_up}"
-                    self._note(Attempt(verdict="unusable", why=why))
+                    self._note(Attempt(verdict="unusable", why=why), reply, asking_seconds)
                     return self._end(reason=reply.gave_up)
                 kit.progress.stage(label, number, self._limit, "verifying")
                 step = self._try(reply)
             except (ModelUnavailable, SandboxFailed, EditConflict) as error:
                 return self._end(reason=str(error))
-            self._note(step.attempt)
+            self._note(step.attempt, reply, asking_seconds)
             if step.judgement is not None:
                 self._last = step
                 if step.attempt.verdict == "passed":
@@ -110,7 +113,13 @@ class _Loop:
                     return self._end(reason=last_why(self._attempts), joint_with=blamed)
         return self._end(reason=last_why(self._attempts))
 
-    def _note(self, attempt: Attempt) -> None:
+    def _note(self, attempt: Attempt, reply: Reply, asking_seconds: float) -> None:
+        attempt = replace(
+            attempt,
+            asking_seconds=asking_seconds,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+        )
         self._attempts.append(attempt)
         self._kit.relay.attempted(self._group.keys, len(self._attempts), attempt)
 

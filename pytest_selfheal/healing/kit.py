@@ -98,16 +98,27 @@ class Kit:
         """
         if self.halt.reason:
             raise ModelUnavailable(self.halt.reason)
-        stubs = [self.stubs[key] for key in group.keys]
-        targets = list(dict.fromkeys(stub.target for stub in stubs))
-        prompt = render(self.question(stubs, results, provisional, attempts, holdout))
-        prompt = self.relay.change_prompt(prompt, targets)
+        targets, prompt = self.prompt(group, results, provisional, attempts, holdout)
         try:
             return self.model.ask(prompt, targets=targets, attempt=len(attempts) + 1)
         except ModelUnavailable as error:
             if error.fatal:
                 self.halt.reason = str(error)
             raise
+
+    def prompt(
+        self,
+        group: Group,
+        results: Sequence[TestResult],
+        provisional: Mapping[str, Piece],
+        attempts: Sequence[Attempt],
+        holdout: Holdout = EVERYTHING_SHOWN,
+    ) -> tuple[list[str], str]:
+        """What a group's request asks for, and its whole text as plugins want it."""
+        stubs = [self.stubs[key] for key in group.keys]
+        targets = list(dict.fromkeys(stub.target for stub in stubs))
+        prompt = render(self.question(stubs, results, provisional, attempts, holdout))
+        return targets, self.relay.change_prompt(prompt, targets)
 
     def question(
         self,

@@ -63,7 +63,7 @@ class Heal:
         """Trace, heal group by group, confirm; again where the confirmation objects."""
         begun = time.thread_time()
         try:
-            self._trace()
+            self.trace()
             while True:
                 self._heal_groups(executor)
                 if self._confirm():
@@ -143,7 +143,8 @@ class Heal:
         says = last_error_line(lost[0].longrepr) or lost[0].outcome
         return [f"{lost[0].nodeid}{more} reaches no stub; in the sandbox it says: {says}"[:400]]
 
-    def _trace(self) -> None:
+    def trace(self) -> None:
+        """See which stubs the failing tests reach."""
         tests = [*self.record.failing, *self.record.not_run]
         label = f"{len(tests)} failing tests" if len(tests) != 1 else tests[0]
         self.kit.progress.stage(label, 0, 0, "tracing")
@@ -173,10 +174,10 @@ class Heal:
         running: dict[Future[GroupEnd], Group] = {}
         while True:
             while len(running) < self.kit.settings.jobs:
-                group = self._next_group()
+                group = self.next_group()
                 if group is None:
                     break
-                future = executor.submit(heal_group, self.kit, group, self._snapshot(group))
+                future = executor.submit(heal_group, self.kit, group, self.snapshot(group))
                 running[future] = group
             if running:
                 self.kit.pool.prepare(len(running) + 1)
@@ -186,7 +187,8 @@ class Heal:
             elif not self._rerun_stale() and not self.board.blame():
                 return
 
-    def _next_group(self) -> Group | None:
+    def next_group(self) -> Group | None:
+        """What to ask for next, None where nothing can be asked for now."""
         group = self.board.next_group()
         if group is None or self.knows_guards:
             return group
@@ -248,7 +250,8 @@ class Heal:
             self._refute_broken(ran.broken, guilty_of_breaking(code, run, ran.broken))
         return True
 
-    def _snapshot(self, group: Group) -> Snapshot:
+    def snapshot(self, group: Group) -> Snapshot:
+        """How things stand for a group at this moment."""
         board = self.board
         known = (board.tests.get(nodeid) for nodeid in group.tests)
         results = tuple(state.result for state in known if state is not None)

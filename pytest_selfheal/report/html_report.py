@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,16 +36,23 @@ pre { background: var(--code); padding: .75rem; border-radius: .4rem; overflow-x
 .healed, .passed { color: var(--good); } .unhealed, .rejected, .failed { color: var(--bad); }
 .unreached, .skipped, .other { color: var(--odd); }
 .add, .del, .hunk { display: inline-block; min-width: 100%; }
+svg.timeline { display: block; width: 100%; height: .6rem; margin: .25rem 0 .5rem; }
+.asking { fill: var(--line); } .verifying { fill: var(--dim); }
+.end { fill: var(--odd); } .end.passed { fill: var(--good); } .end.failed { fill: var(--bad); }
+.swatch { width: .7rem; height: .7rem; vertical-align: baseline; }
 .add { background: var(--add); } .del { background: var(--del); } .hunk { color: var(--dim); }
 """
 
-# The policy lets the browser load nothing, whatever a model managed to put into a traceback.
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+# The policy lets the browser load nothing and run nothing, and takes no style but the one
+# above, whatever a model managed to put into a traceback.
 _PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="$policy">
 <title>selfheal: $headline</title>
 <style>$style</style>
 </head>
@@ -54,14 +63,24 @@ $body
 </html>
 """)
 
+_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
+)
+_ENDS = ("passed", "failed")
+_UNITS = 1000
+"""The timeline's length in its own units, whatever the screen makes of them."""
+_END = 6
+
 
 def as_html(report: HealReport) -> str:
     """Give the report as a page: no scripts, nothing from elsewhere, everything escaped."""
+    longest = max((_seconds(stub) for stub in report.stubs), default=0.0)
     body = "\n".join(
         [
             _totals(report),
             "<h2>Stubs</h2>",
-            *(_stub(stub) for stub in report.stubs),
+            _LEGEND if longest else "",
+            *(_stub(stub, longest) for stub in report.stubs),
             "" if report.stubs else '<p class="dim">No stub was marked or reached.</p>',
             _list("Healed tests", report.healed_tests),
             _list("Tests that still fail", report.still_failing),
@@ -73,7 +92,9 @@ def as_html(report: HealReport) -> str:
             _list("Notes", report.notes),
         ]
     )
-    return _PAGE.substitute(headline=_escaped(_headline(report)), style=_STYLE, body=body)
+    return _PAGE.substitute(
+        headline=_escaped(_headline(report)), policy=_POLICY, style=_STYLE, body=body
+    )
 
 
 def write_html(report: HealReport, path: Path) -> None:
@@ -118,19 +139,15 @@ def _totals(report: HealReport) -> str:
     return f'<dl class="totals">{"".join(items)}</dl>'
 
 
-def _stub(stub: StubReport) -> str:
+def _stub(stub: StubReport, longest: float) -> str:
     opened = "" if stub.status == "healed" else " open"
-    facts = ", ".join(
-        count(len(values), noun)
-        for values, noun in ((stub.attempts, "attempt"), (stub.tests, "test"))
-        if values
-    )
     reason = f"<p>{_escaped(stub.reason)}</p>" if stub.reason else ""
     return "\n".join(
         [
             f'<details class="stub"{opened}><summary><span class="status {_escaped(stub.status)}">'
             f"{_escaped(stub.status)}</span> <code>{_escaped(stub.target)}</code> "
-            f'<span class="dim">{facts}</span></summary>',
+            f'<span class="dim">{", ".join(_facts(stub))}</span>',
+            f"{_timeline(stub, longest)}</summary>",
             reason,
             *(_attempt(number, attempt) for number, attempt in enumerate(stub.attempts, 1)),
             _diff(stub.diff) if stub.diff else "",
@@ -140,12 +157,75 @@ def _stub(stub: StubReport) -> str:
     )
 
 
+def _facts(stub: StubReport) -> Iterable[str]:
+    for values, noun in ((stub.attempts, "attempt"), (stub.tests, "test")):
+        if values:
+            yield count(len(values), noun)
+    if stub.attempts:
+        yield f"{_seconds(stub):.1f} s"
+    tokens = sum(each.input_tokens + each.output_tokens for each in stub.attempts)
+    if tokens:
+        yield f"{tokens} tokens"
+
+
+def _seconds(stub: StubReport) -> float:
+    return sum(each.asking_seconds + each.seconds for each in stub.attempts)
+
+
+_LEGEND = '<p class="dim">{}</p>'.format(
+    " ".join(
+        f'<svg class="swatch" viewBox="0 0 1 1"><rect class="{kind}" width="1" height="1"></rect>'
+        f"</svg> {word}"
+        for kind, word in (
+            ("asking", "asking"),
+            ("verifying", "verifying"),
+            ("end passed", "passed"),
+            ("end failed", "failed"),
+            ("end", "another verdict"),
+        )
+    )
+)
+
+
+def _timeline(stub: StubReport, longest: float) -> str:
+    """The attempts one after another, on the same scale for all stubs of the page."""
+    if not longest or not stub.attempts:
+        return ""
+    scale = (_UNITS - _END * len(stub.attempts)) / longest
+    parts: list[str] = []
+    told: list[str] = []
+    at = 0.0
+    for number, attempt in enumerate(stub.attempts, 1):
+        end = f"end {attempt.verdict}" if attempt.verdict in _ENDS else "end"
+        spans = (
+            ("asking", attempt.asking_seconds * scale),
+            ("verifying", attempt.seconds * scale),
+            (end, _END),
+        )
+        for kind, width in spans:
+            if width > 0:
+                parts.append(
+                    f'<rect class="{kind}" x="{at:.1f}" width="{width:.1f}" height="1"></rect>'
+                )
+                at += width
+        told.append(f"{number} {_escaped(attempt.verdict)}")
+    return (
+        f'<svg class="timeline" viewBox="0 0 {_UNITS} 1" preserveAspectRatio="none" role="img" '
+        f'aria-label="Attempts: {", ".join(told)}">{"".join(parts)}</svg>'
+    )
+
+
 def _attempt(number: int, attempt: Attempt) -> str:
-    colour = attempt.verdict if attempt.verdict in ("passed", "failed") else "other"
+    colour = attempt.verdict if attempt.verdict in _ENDS else "other"
     why = f" {_escaped(attempt.why)}" if attempt.why else ""
+    facts = [f"asking {attempt.asking_seconds:.2f} s"]
+    if attempt.seconds:
+        facts.append(f"verifying {attempt.seconds:.2f} s")
+    if attempt.input_tokens or attempt.output_tokens:
+        facts.append(f"{attempt.input_tokens} tokens in, {attempt.output_tokens} out")
     line = (
-        f'Attempt {number}: <span class="{colour}">{_escaped(attempt.verdict)}</span> '
-        f'<span class="dim">{attempt.seconds:.2f} s</span>{why}'
+        f'Attempt {number}: <span class="{colour}">{_escaped(attempt.verdict)}</span>{why} '
+        f'<span class="dim">({"; ".join(facts)})</span>'
     )
     # A reply that passed is shown by the diff.
     code = "" if attempt.verdict == "passed" else attempt.code

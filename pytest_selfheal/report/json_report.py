@@ -64,6 +64,9 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "verdict": attempt.verdict,
         "why": maybe_line(attempt.why),
         "seconds": round(attempt.seconds, 3),
+        "asking_seconds": round(attempt.asking_seconds, 3),
+        "input_tokens": attempt.input_tokens,
+        "output_tokens": attempt.output_tokens,
     }
 
 

@@ -209,12 +209,8 @@ class DockerLauncher:
             self._api.tag(json.loads(answer.splitlines()[-1])["status"], repository, tag)
 
     def _remove_leftovers(self) -> None:
-        """Remove containers whose owner is a process of this machine that has gone."""
-        for each in self._ours(LABEL):
-            owner = each.get("Labels", {}).get(f"{LABEL}.owner", "")
-            host, _, pid = owner.rpartition(":")
-            if host == socket.gethostname() and pid.isdigit() and not _is_alive(int(pid)):
-                _remove(self._api, each["Id"])
+        for container in leftover_containers(self._api):
+            _remove(self._api, container)
 
     def _ours(self, label: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._api.containers(all=True, filters={"label": label})
@@ -293,6 +289,27 @@ class _ContainerChannel:
         if not part:
             raise EOFError
         return part
+
+
+def leftover_containers(api: Any) -> list[str]:
+    """Ids of the containers whose owner is a process of this machine that has gone."""
+    found = []
+    for each in api.containers(all=True, filters={"label": LABEL}):
+        owner = each.get("Labels", {}).get(f"{LABEL}.owner", "")
+        host, _, pid = owner.rpartition(":")
+        if host == socket.gethostname() and pid.isdigit() and not _is_alive(int(pid)):
+            found.append(each["Id"])
+    return found
+
+
+def count_leftover_containers() -> int:
+    """How many there are; 0 where the daemon does not say."""
+    try:
+        api: Any = docker_sdk.APIClient(**kwargs_from_env(), version="auto", timeout=10)
+        with contextlib.closing(api):
+            return len(leftover_containers(api))
+    except Exception:  # noqa: BLE001 - the SDK lets all kinds through, and this is a hint
+        return 0
 
 
 def _remove(api: Any, container: str) -> None:

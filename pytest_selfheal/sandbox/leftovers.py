@@ -69,10 +69,15 @@ class Premises:
 
 def remove_leftovers() -> None:
     """End the processes and remove the folders of owners that have gone."""
-    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
-        if is_of_the_dead(path.name):
-            _end_processes_in(path)
-            shutil.rmtree(path, ignore_errors=True)
+    for path in leftover_folders():
+        _end_processes_in(path)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def leftover_folders() -> list[Path]:
+    """The folders of owners that have gone."""
+    found = Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*")
+    return [path for path in found if is_of_the_dead(path.name)]
 
 
 def is_of_the_dead(name: str) -> bool:

@@ -1,0 +1,212 @@
+"""`pytest --selfheal-doctor`: what a heal would find on this machine, a line each.
+
+Nothing is asked of a model, no sandbox is started, and nothing is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal
+
+from pytest_selfheal.errors import SandboxUnavailable, SelfHealError
+from pytest_selfheal.model.endpoint import endpoint_problem, key_problem, shown
+from pytest_selfheal.report._text import count, one_line
+from pytest_selfheal.sandbox.choose import (
+    bubblewrap_problem,
+    choose,
+    docker_problem,
+    landlock_abi,
+    landlock_problem,
+)
+from pytest_selfheal.sandbox.leftovers import leftover_folders
+from pytest_selfheal.settings import Settings, read_settings
+from pytest_selfheal.source.find import find_in_project
+
+if TYPE_CHECKING:
+    import pytest
+
+Grade = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    grade: Grade
+    """`note`: a heal goes without it; `problem`: none can begin."""
+    says: str
+    """One line: how it is, and what to do about it."""
+
+    def __str__(self) -> str:
+        return f"{self.grade:<8} {self.name:<11} {one_line(self.says)}"
+
+
+def run(config: pytest.Config) -> int:
+    """Look, and tell; 1 where a heal could not begin, else 0."""
+    findings = list(look(config, os.environ))
+    sys.stdout.write("".join(f"{finding}\n" for finding in findings))
+    return int(any(finding.grade == "problem" for finding in findings))
+
+
+def look(config: pytest.Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Give all findings, those that need no valid options first."""
+    yield _good("python", f"{platform.python_version()} at {sys.executable}")
+    yield _good("pytest", f"{version('pytest')}, with pytest-selfheal {version('pytest-selfheal')}")
+    yield _kernel()
+    try:
+        settings = read_settings(config)
+    except SelfHealError as error:
+        yield _bad("options", str(error))
+        return
+    yield from _sandboxes(settings, environ)
+    yield from _model(config, settings, environ)
+    yield from _limits(settings)
+    yield _stubs(config)
+    yield _leftovers(settings, environ)
+
+
+def _good(name: str, says: str) -> Finding:
+    return Finding(name=name, grade="ok", says=says)
+
+
+def _note(name: str, says: str) -> Finding:
+    return Finding(name=name, grade="note", says=says)
+
+
+def _bad(name: str, says: str) -> Finding:
+    return Finding(name=name, grade="problem", says=says)
+
+
+def _kernel() -> Finding:
+    says = f"{platform.system()} {platform.release()}"
+    if platform.system() == "Linux":
+        return _good("kernel", says)
+    return _note("kernel", f"{says}: Docker with an image of your own is the sandbox here")
+
+
+def _sandboxes(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    probes: Mapping[str, tuple[Callable[[], str | None], Callable[[], str]]] = {
+        "docker": (
+            lambda: docker_problem(settings.image, environ),
+            lambda: f"the daemon answers; image: {settings.image}",
+        ),
+        "bubblewrap": (bubblewrap_problem, lambda: "bwrap may make its namespaces"),
+        "landlock": (landlock_problem, lambda: f"the kernel's ABI is {landlock_abi()}"),
+    }
+    for name, (probe, good) in probes.items():
+        problem = probe()
+        yield _note(name, f"not to be used: {problem}") if problem else _good(name, good())
+    try:
+        chosen = choose(settings.sandbox, settings.image, environment=environ)
+    except SandboxUnavailable as error:
+        yield _bad("sandbox", f"{error}: make one of them work, or name it with --selfheal-sandbox")
+    else:
+        yield _good("sandbox", f"{chosen} would be used (--selfheal-sandbox={settings.sandbox})")
+
+
+def _model(
+    config: pytest.Config, settings: Settings, environ: Mapping[str, str]
+) -> Iterator[Finding]:
+    is_set = bool(environ.get("OPENAI_API_KEY", "").strip())
+    key = "OPENAI_API_KEY is set" if is_set else "OPENAI_API_KEY is not set"
+    if settings.replay is not None:
+        there = settings.replay.is_file()
+        where = f"answers come from {str(settings.replay)!r}"
+        yield _good("model", where) if there else _bad("model", f"{where}, which is no file")
+        return
+    if len(config.hook.pytest_selfheal_model.get_hookimpls()) > 0:
+        yield _good("model", "a plugin, or conftest.py, supplies it")
+        yield _good("key", f"{key}; that is the plugin's business")
+        return
+    yield _good("model", f"{settings.model} (--selfheal-model), API: {settings.api}")
+    problem = key_problem(settings.base_url)
+    if problem:
+        yield _bad("key", problem)
+    else:
+        yield _good("key", key if is_set else f"{key}, and this endpoint may not need one")
+    problem = endpoint_problem(settings.base_url)
+    if problem:
+        yield _bad("endpoint", problem)
+    else:
+        yield _good("endpoint", f"{shown(settings.base_url)} takes connections")
+
+
+def _limits(settings: Settings) -> Iterator[Finding]:
+    bounds = {
+        "--selfheal-max-requests": settings.max_requests,
+        "--selfheal-max-tokens": settings.max_tokens,
+        "--selfheal-rpm": settings.rpm,
+        "--selfheal-tpm": settings.tpm,
+    }
+    set_ones = [f"{name}={value}" for name, value in bounds.items() if value is not None]
+    if settings.max_requests is None and settings.max_tokens is None and settings.replay is None:
+        more = f" (there is {', '.join(set_ones)})" if set_ones else ""
+        yield _note(
+            "budget",
+            f"a run may spend what it likes{more}: set --selfheal-max-requests or "
+            "--selfheal-max-tokens",
+        )
+    else:
+        yield _good("budget", ", ".join(set_ones) or "none, and none is needed for a recording")
+    limits = settings.limits
+    says = (
+        f"{settings.attempts} attempts, {settings.jobs} jobs; a sandbox has "
+        f"{limits.timeout_seconds:g} s, {_size(limits.memory_bytes)} of memory, "
+        f"{limits.processes} processes, {limits.cpus:g} processors, {_size(limits.disk_bytes)} "
+        "of disk"
+    )
+    there, at_once = _memory(), min(settings.jobs, os.cpu_count() or 1)
+    if there is not None and at_once * limits.memory_bytes > there:
+        yield _note(
+            "limits",
+            f"{says}; {at_once} of them at once may want more than the machine's "
+            f"{_size(there)}: lower --selfheal-jobs or --selfheal-memory",
+        )
+    else:
+        yield _good("limits", says)
+
+
+def _memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _size(number: int) -> str:
+    return f"{number / 2**20:.0f}m" if number < 2**30 else f"{number / 2**30:.1f}g"
+
+
+def _stubs(config: pytest.Config) -> Finding:
+    found = find_in_project(config.rootpath)
+    stubs = sum(not stub.is_living for stub in found.stubs)
+    says = f"{count(stubs, 'stub')} and {count(len(found.stubs) - stubs, 'living function')} marked"
+    if found.warnings:
+        first = found.warnings[0]
+        return _note("project", f"{says}; {first.path}:{first.line}: {first.message}")
+    if not found.stubs:
+        return _note("project", f"nothing is marked below {config.rootpath}: see `heal`")
+    return _good("project", f"{says} below {config.rootpath}")
+
+
+def _leftovers(settings: Settings, environ: Mapping[str, str]) -> Finding:
+    left = []
+    folders = leftover_folders()
+    if folders:
+        left.append(f"{count(len(folders), 'folder')} such as {str(folders[0])!r}")
+    if docker_problem(settings.image, environ) is None:
+        from pytest_selfheal.sandbox.docker import count_leftover_containers
+
+        containers = count_leftover_containers()
+        if containers:
+            left.append(count(containers, "container"))
+    if left:
+        says = f"{' and '.join(left)} of runs that were killed: the next run clears them away"
+        return _note("leftovers", says)
+    return _good("leftovers", "none of earlier runs")

@@ -1,0 +1,66 @@
+"""What a heal would do about one stub: found out as a heal does, up to the first request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_selfheal.healing.run import Heal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A stub's first request, or why there is none."""
+
+    tests: tuple[str, ...] = ()
+    """Node ids of the red tests that enter it."""
+    targets: tuple[str, ...] = ()
+    """What would be asked for in one request, itself among it; empty where there is none."""
+    judges: tuple[str, ...] = ()
+    """The tests that would judge the reply."""
+    prompt: str = ""
+    attempts: int = 0
+    """How many replies would be tried."""
+    before: int = 0
+    """How many requests are planned before this one."""
+    reason: str = ""
+    """Why nothing would be asked for."""
+
+
+def explain(heal: Heal, key: str) -> Explanation:
+    """Trace the failing tests, and plan until the stub's turn comes.
+
+    Raises:
+        SandboxFailed: No sandbox came up.
+    """
+    if not heal.record.failing:
+        return Explanation(reason="no test fails, so nothing is asked for")
+    heal.trace()
+    tests = tuple(heal.board.tests_reaching(key))
+    before = 0
+    while (group := heal.next_group()) is not None:
+        if key in group.keys:
+            snapshot = heal.snapshot(group)
+            held = heal.kit.holdout(group, snapshot.results)
+            held = held.for_attempt((), is_last=group.left == 1)
+            targets, prompt = heal.kit.prompt(group, snapshot.results, snapshot.code, (), held)
+            return Explanation(
+                tests=tests,
+                targets=tuple(targets),
+                judges=group.tests,
+                prompt=prompt,
+                attempts=group.left,
+                before=before,
+            )
+        before += 1
+    return Explanation(tests=tests, before=before, reason=_reason(heal, key, tests))
+
+
+def _reason(heal: Heal, key: str, tests: tuple[str, ...]) -> str:
+    if tests and heal.kit.stubs[key].is_living:
+        return "what reaches it waits for stubs first, or passes with its present body"
+    if tests:
+        return "the tests that reach it wait for other stubs first"
+    return (
+        "no failing test reaches it as things stand: there is no test for it, the tests stop "
+        "earlier, at another stub or an error of their own, or they pass"
+    )
