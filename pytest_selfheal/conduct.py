@@ -180,7 +180,7 @@ class Conduct:
             self._patch = str(self._settings.patch)
             return
         try:
-            write_edits(heal.kit.root, edits, lock_dir=state_dir(self._config) / "locks")
+            write_edits(heal.kit.root, edits, state_dir=state_dir(self._config))
             self._written = True
         except (EditConflict, OSError) as error:
             for key in heal.confirmed:
