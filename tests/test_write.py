@@ -261,7 +261,7 @@ def test_what_cannot_be_undone_is_done_by_the_next_run(root, state_dir, monkeypa
         return put_beside(real, name, content)
 
     monkeypatch.setattr(write, "put_beside", full)
-    with pytest.raises(EditConflict, match="was written and cannot be undone .No space left"):
+    with pytest.raises(EditConflict, match=r"was written and cannot be undone .No space left"):
         write_edits(root, [edit(), edit("b.py")], state_dir=state_dir)
     assert contents(root) == {"src/a.py": NEW, "b.py": OLD}
     assert recover(root, state_dir) == (

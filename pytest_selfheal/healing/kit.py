@@ -13,6 +13,7 @@ from typing import Protocol
 from pytest_selfheal.errors import ModelUnavailable, Refused
 from pytest_selfheal.healing.groups import Group, key_of
 from pytest_selfheal.healing.overlays import Overlays
+from pytest_selfheal.interrupts import Interrupts
 from pytest_selfheal.model.prompt import render
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import (
@@ -75,6 +76,7 @@ class Kit:
     test_names: Sequence[str] = ("test", "Test")
     """What pytest's `python_functions` and `python_classes` say."""
     halt: Halt = field(default_factory=Halt)
+    interrupts: Interrupts = field(default_factory=Interrupts)
     _without_tests: dict[str, bool] = field(default_factory=dict)
     overlays: Overlays = field(init=False)
 
@@ -196,18 +198,17 @@ class Kit:
             EditConflict: A file cannot take them.
         """
         files = self.overlays.files(pieces)
-        return self.pool.run(
-            Job(
-                nodes=tuple(tests),
-                without_tests=frozenset(node for node in tests if self._holds_no_test(node)),
-                overlay={path: file.data for path, file in files.items()},
-                watch=self.overlays.watch(files),
-                checks=checks or {},
-                shuffle_seed=shuffle_seed,
-                timeout_seconds=timeout_seconds,
-            ),
-            ahead=0 if is_last else 1,
+        job = Job(
+            nodes=tuple(tests),
+            without_tests=frozenset(node for node in tests if self._holds_no_test(node)),
+            overlay={path: file.data for path, file in files.items()},
+            watch=self.overlays.watch(files),
+            checks=checks or {},
+            shuffle_seed=shuffle_seed,
+            timeout_seconds=timeout_seconds,
         )
+        with self.interrupts.allowed():
+            return self.pool.run(job, ahead=0 if is_last else 1)
 
     def _holds_no_test(self, node: str) -> bool:
         if "::" in node:

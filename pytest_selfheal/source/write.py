@@ -9,7 +9,6 @@ or undoes it.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -357,7 +356,7 @@ def _cannot(swap: _Swap, error: OSError) -> EditConflict:
 
 
 def _notes_on_links(swap: _Swap) -> list[str]:
-    others = os.stat(swap.real).st_nlink - 1
+    others = swap.real.stat().st_nlink - 1
     if others < 1:
         return []
     # Written in place, all names would change, and a reader could see half a file.
