@@ -156,7 +156,8 @@ class Conduct:
         heal.kit.halt.reason = heal.problem
         if self._interrupts.is_urgent or not heal.board.writable():
             raise KeyboardInterrupt
-        self._say("interrupted: what is green is verified and written; once more ends at once")
+        with heal.kit.progress.paused():
+            self._say("interrupted: what is green is verified and written; once more ends at once")
         # Those at work may hang, and hold what there is room for.
         heal.kit = dataclasses.replace(heal.kit, pool=self._preparation.renew_pool())
         heal.confirm_again()
