@@ -6,6 +6,7 @@ it, and looked at again. Prints what it counted as JSON.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -74,10 +75,8 @@ class Scene:
             plain(source, target)
 
         os.replace = failing  # type: ignore[assignment]
-        try:
+        with contextlib.suppress(EditConflict):
             self.write()
-        except EditConflict:
-            pass
 
     def recover(self) -> None:
         """What the next run does at its beginning."""
@@ -127,15 +126,21 @@ def killed_at(work: Callable[[], None], folder: Path, moment: int) -> int:
     return int(answer)
 
 
-def moments(work: Callable[[], None], scene: Scene, set_up: Callable[[], object]) -> Iterator[int]:
-    """Kill at the first moment, the second, and so on; each time with a fresh scene."""
-    moment = 1
+def moments(
+    work: Callable[[], None],
+    scene: Scene,
+    set_up: Callable[[], object],
+    first: int = 1,
+    step: int = 1,
+) -> Iterator[int]:
+    """Kill at one moment after the other, each time with a fresh scene."""
+    moment = first
     while True:
         set_up()
         if killed_at(work, scene.root, moment):
             return
         yield moment
-        moment += 1
+        moment += step
 
 
 class Count:
@@ -190,7 +195,8 @@ def run(count: Count, scene: Scene, *, twice: bool) -> None:
 
             person_edits(count, scene, where, cut_off)
             if twice:
-                for second in moments(scene.recover, scene, cut_off):
+                # All pairs would be tens of thousands: each first one with some second ones.
+                for second in moments(scene.recover, scene, cut_off, 1 + moment % 11, 11):
                     again = f"{where}, then at {second} of putting in order"
                     count.look(scene, again)
                     count.finish(scene, again)
