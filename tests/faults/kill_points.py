@@ -1,5 +1,6 @@
-"""Every moment of writing a heal, with the process killed there: `python -m tests.faults.kill_points`.
+"""Every moment of writing a heal, with the process killed there.
 
+`python -m tests.faults.kill_points` (`--twice`: the next run is killed as well).
 A child is forked for each; what it left is looked at, put in order as the next run does
 it, and looked at again. Prints what it counted as JSON.
 """
@@ -196,7 +197,7 @@ def run(count: Count, scene: Scene, *, twice: bool) -> None:
             person_edits(count, scene, where, cut_off)
             if twice:
                 # All pairs would be tens of thousands: each first one with some second ones.
-                for second in moments(scene.recover, scene, cut_off, 1 + moment % 11, 11):
+                for second in moments(scene.recover, scene, cut_off, 1 + moment % 29, 29):
                     again = f"{where}, then at {second} of putting in order"
                     count.look(scene, again)
                     count.finish(scene, again)
