@@ -122,7 +122,8 @@ def test_a_lock_that_is_held_is_told_of_and_not_waited_for_without_end(root: Pat
 _HOLD = """
 import sys, time
 from filelock import FileLock
-FileLock(sys.argv[1]).acquire()
+lock = FileLock(sys.argv[1])
+lock.acquire()
 print("held", flush=True)
 time.sleep(600)
 """
@@ -167,7 +168,7 @@ def test_the_soft_lock_of_a_dead_process(root: Path, monkeypatch: pytest.MonkeyP
     state.mkdir()
     script = (
         "import os, sys\nfrom filelock import SoftFileLock\n"
-        "SoftFileLock(sys.argv[1]).acquire()\nos.kill(os.getpid(), 9)\n"
+        "lock = SoftFileLock(sys.argv[1])\nlock.acquire()\nos.kill(os.getpid(), 9)\n"
     )
     subprocess.run([sys.executable, "-c", script, str(state / SOFT_LOCK_NAME)], check=False)
     assert (state / SOFT_LOCK_NAME).exists()
