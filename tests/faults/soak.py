@@ -64,7 +64,9 @@ class Person(threading.Thread):
 
     def run(self) -> None:
         """Save until the end."""
-        while not self._end.wait(self._random.uniform(0.2, 2)):
+        # Faster than a verification takes, nothing could ever be written: each save asks
+        # for another one.
+        while not self._end.wait(self._random.uniform(5, 40)):
             path = f"mod{self._random.randrange(FILES)}.py"
             file = self._root / path
             text = file.read_bytes()
