@@ -6,7 +6,7 @@ SCRATCH := .demo
 # Processes that share the tests; `make test WORKERS=0` runs them in one, in order.
 WORKERS ?= auto
 
-.PHONY: demo test lint bench libraries picture clean
+.PHONY: demo test faults lint bench libraries picture clean
 
 # The recorded replies where there is no key; the real model where there is one.
 ifdef OPENAI_API_KEY
@@ -36,6 +36,11 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	@$(BIN)/python -m pytest -n $(WORKERS)
+
+# A heal killed at every step, and many runs at once; prints its counts. Takes a while.
+faults: $(VENV)/installed
+	@$(BIN)/python -m tests.faults.kill_points --twice
+	@$(BIN)/python -m tests.faults.soak
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -7,16 +7,15 @@ failing tests are traced.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_selfheal.errors import UsageError
+from pytest_selfheal.recovery import temporary_state_dir
 from pytest_selfheal.sandbox.choose import choose
 from pytest_selfheal.sandbox.workspace import (
     Workspace,
@@ -231,13 +230,11 @@ def state_dir(config: pytest.Config) -> Path:
     """A folder for locks and limits, shared by this user's runs in this project."""
     cache = getattr(config, "cache", None)
     if cache is not None:
-        folder: Path = cache.mkdir("selfheal")
-        return folder
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-    project = hashlib.sha256(str(config.rootpath).encode()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"pytest-selfheal-state-{user}" / project
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+        with contextlib.suppress(OSError):  # a checkout, or a cache, that is not ours to write
+            folder: Path = cache.mkdir("selfheal")
+            if os.access(folder, os.W_OK):
+                return folder
+    return temporary_state_dir(config)
 
 
 @contextlib.contextmanager

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from pytest_selfheal.assemble import HookRelay, state_dir, uncaptured
-from pytest_selfheal.errors import EditConflict, SelfHealError
+from pytest_selfheal.assemble import HookRelay, uncaptured
+from pytest_selfheal.delivery import Delivery
+from pytest_selfheal.errors import SelfHealError
 from pytest_selfheal.healing.board import key_of
 from pytest_selfheal.healing.kit import Kit
 from pytest_selfheal.healing.run import Heal
+from pytest_selfheal.interrupts import Interrupts, outlive
 from pytest_selfheal.records import (
     FoundStubs,
     HealReport,
@@ -20,10 +24,11 @@ from pytest_selfheal.records import (
     Stub,
     StubReport,
 )
+from pytest_selfheal.report._text import one_line
 from pytest_selfheal.report.patch import unified_diff, write_patch
 from pytest_selfheal.report.progress import Progress
 from pytest_selfheal.source.project_files import project_files
-from pytest_selfheal.source.write import check_writable, write_edits
+from pytest_selfheal.source.write import check_writable
 from pytest_selfheal.threads import DaemonExecutor
 
 if TYPE_CHECKING:
@@ -57,26 +62,35 @@ class Conduct:
         self._diffs: dict[str, str] = {}
         self._patch: str | None = None
         self._written = False
+        self._interrupts = Interrupts()
 
     def run(self, exitstatus: int) -> HealReport:
         """Heal, write as the mode says, and report. Never raises for what others do."""
-        if self._reporter is not None:
-            self._reporter.ensure_newline()
-        interrupted = False
         backend, verifications = None, 0
         try:
-            self._preparation.wait()
-            if self._preparation.found.stubs:
-                self._run()
+            with self._interrupts:
+                self._outlive_output()
+                if self._reporter is not None:
+                    self._reporter.ensure_newline()
+                with self._interrupts.allowed():
+                    self._preparation.wait()
+                if self._preparation.found.stubs:
+                    self._run()
         except KeyboardInterrupt:
-            interrupted = True
-            self._notes.append("interrupted: nothing was written")
+            self._interrupts.received.append(signal.SIGINT)
         except SelfHealError as error:
             self._notes.append(str(error))
         except Exception as error:  # noqa: BLE001 - the one boundary: ours is no traceback either
             self._notes.append(f"internal error, nothing was written: {_named(error)}")
             if self._config.option.verbose > 0:
                 self._config.notify_exception(_info_of(error), self._config.option)
+        if self._heal is not None and not self._written and self._patch is None:
+            self._heal.confirmed = {}  # whatever kept it from being written
+        interrupted = bool(self._interrupts.received)
+        if interrupted:
+            done = "what was green is" if self._written or self._patch else "nothing was"
+            self._notes.append(f"interrupted: {done} written; run again for the rest")
+        self._outlive_output()
         usage = self._preparation.model.usage()
         if self._preparation.pool is not None:
             backend = self._preparation.pool.backend
@@ -123,12 +137,35 @@ class Conduct:
             executor = DaemonExecutor(self._settings.jobs, "selfheal-group")
             try:
                 heal.run(executor)
+            except KeyboardInterrupt:
+                self._end_early(heal)
             finally:
                 executor.shutdown(wait=False, cancel_futures=True)
-        if heal.problem:
+        if heal.problem and not self._interrupts.received:
             self._notes.append(heal.problem)
         self._notes += [*kit.pool.notes, *heal.notes()]
         self._deliver(heal)
+
+    def _end_early(self, heal: Heal) -> None:
+        """After an interrupt: ask for no more, and confirm what is green.
+
+        Raises:
+            KeyboardInterrupt: Nothing is, or there was another interrupt.
+        """
+        heal.problem = "interrupted"
+        heal.kit.halt.reason = heal.problem
+        if self._interrupts.is_urgent or not heal.board.writable():
+            raise KeyboardInterrupt
+        with heal.kit.progress.paused():
+            self._say("interrupted: what is green is verified and written; once more ends at once")
+        # Those at work may hang, and hold what there is room for.
+        heal.kit = dataclasses.replace(heal.kit, pool=self._preparation.renew_pool())
+        heal.confirm_again()
+
+    def _outlive_output(self) -> None:
+        writer = getattr(self._reporter, "_tw", None)
+        if writer is not None:
+            outlive(writer._file)
 
     def kit(self, found: FoundStubs, progress: Progress) -> Kit:
         """The tools of a heal of these stubs, but for those in files that cannot be written."""
@@ -157,6 +194,7 @@ class Conduct:
             stubs=stubs,
             sources=sources,
             files=frozenset(project_files(root, every_kind=True)),
+            interrupts=self._interrupts,
         )
 
     @property
@@ -165,28 +203,34 @@ class Conduct:
 
     def _deliver(self, heal: Heal) -> None:
         """Write the confirmed code, or its patch."""
+        delivery = Delivery(self._config, self._preparation, heal, self._say)
         if self._settings.mode == "review":
-            self._review(heal)
+            if set(self._interrupts.received) - {signal.SIGINT}:
+                delivery.leave_out("the run was ended before it was reviewed")
+            else:
+                self._review(heal)
         if self._settings.mode == "propose":
             # A patch of an earlier run is not what this one proposes.
             self._settings.patch.unlink(missing_ok=True)
-        if not heal.confirmed:
-            return
-        if self._wants_diffs:
+        if self._settings.mode == "propose":
+            delivery.catch_up()
+            if heal.confirmed:
+                edits = heal.kit.edits(heal.confirmed)
+                write_patch(edits, self._settings.patch, heal.kit.root)
+                self._patch = str(self._settings.patch)
+        else:
+            self._written = delivery.write()
+        self._skipped |= delivery.skipped
+        self._notes += delivery.notes
+        if heal.confirmed and self._wants_diffs:
             for healed in heal.healed():
                 self._diffs[healed.key] = unified_diff(healed.edit)
-        edits = heal.kit.edits(heal.confirmed)
-        if self._settings.mode == "propose":
-            write_patch(edits, self._settings.patch, heal.kit.root)
-            self._patch = str(self._settings.patch)
-            return
-        try:
-            write_edits(heal.kit.root, edits, lock_dir=state_dir(self._config) / "locks")
-            self._written = True
-        except (EditConflict, OSError) as error:
-            for key in heal.confirmed:
-                self._skipped[key] = str(error)
-            heal.confirmed = {}
+
+    def _say(self, line: str) -> None:
+        if self._reporter is not None:
+            self._outlive_output()
+            with contextlib.suppress(OSError):  # a terminal that is gone keeps nothing back
+                self._reporter.write_line(f"selfheal: {one_line(line)}")
 
     @property
     def _wants_diffs(self) -> bool:
@@ -200,7 +244,7 @@ class Conduct:
         # As they stand in the project, not as they happened to turn green.
         places = {key: number for number, key in enumerate(heal.kit.stubs)}
         in_order = sorted(heal.healed(), key=lambda each: places[each.key])
-        with uncaptured(self._config):
+        with uncaptured(self._config), self._interrupts.allowed():
             refused = ask_for_each(
                 self._reporter,
                 [(each.key, unified_diff(each.edit), each.tests) for each in in_order],

@@ -7,6 +7,8 @@ says what, where, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class SelfHealError(Exception):
     """The base of all errors that pytest-selfheal raises on purpose."""
@@ -53,3 +55,14 @@ class Refused(SelfHealError):
 
 class EditConflict(SelfHealError):
     """An edit whose file is no longer the one it was made from, or cannot be written."""
+
+
+class FileChanged(EditConflict):
+    """An edit's file holds other bytes than those that the edit was made from.
+
+    `paths` are the files that do.
+    """
+
+    def __init__(self, message: str, paths: Sequence[str]) -> None:
+        super().__init__(message)
+        self.paths = tuple(paths)

@@ -85,8 +85,13 @@ class Interceptor:
 
     # --- before the tests ----------------------------------------------------------------
 
+    @hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """Find out meanwhile whether model and sandbox can be reached."""
+        """Put in order what was cut off; find out whether model and sandbox can be reached."""
+        from pytest_selfheal.recovery import recover_cut_off
+
+        for line, is_problem in recover_cut_off(self._config, self._settings):
+            self._say(line, red=is_problem)
         if self._settings.mode != "check":
             self._checks.start()
 
@@ -320,6 +325,11 @@ class Interceptor:
             try:
                 (write_json if path.suffix == ".json" else write_html)(report, path)
             except SelfHealError as error:
-                reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-                if reporter is not None:
-                    reporter.write_line(f"selfheal: {error}", red=True)
+                self._say(str(error), red=True)
+
+    def _say(self, line: str, **colour: bool) -> None:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            from pytest_selfheal.report._text import one_line
+
+            reporter.write_line(f"selfheal: {one_line(line)}", **colour)

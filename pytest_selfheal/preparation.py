@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import gc
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_selfheal.assemble import start_model, start_pool, warm_up, workspace_of
-from pytest_selfheal.errors import ModelUnavailable
+from pytest_selfheal.errors import ModelUnavailable, SandboxFailed
 from pytest_selfheal.records import FoundStubs, ModelUsage, Reply
 
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_selfheal.healing.stamps import Stamp
     from pytest_selfheal.protocols import Model
     from pytest_selfheal.sandbox.pool import Pool
     from pytest_selfheal.settings import Settings
@@ -61,6 +62,8 @@ class Preparation:
     def __init__(self, config: pytest.Config, settings: Settings, sys_path: list[str]) -> None:
         """Note what the sandboxes are to mirror, and begin."""
         self.found = FoundStubs()
+        self.stamps: Mapping[str, Stamp] = {}
+        """The project's files as they were at the beginning."""
         self.pool: Pool | None = None
         self.model = EventualModel(settings.model)
         self.on_wait: Callable[[float, str], None] | None = None
@@ -84,6 +87,25 @@ class Preparation:
         self._has_begun.wait()
         if self._error is not None:
             raise self._error
+
+    def renew_pool(self) -> Pool:
+        """Sandboxes that hold the project as it is now, in the place of those there are.
+
+        Raises:
+            SelfHealError: None can be had, or the run is ending.
+        """
+        fresh = start_pool(self._config, self._settings, self.workspace)
+        with self._lock:
+            old, is_closed = self.pool, self._closed
+            if not is_closed:
+                self.pool = fresh
+        if old is None or is_closed:
+            fresh.close()
+            raise SandboxFailed("the run is ending")
+        fresh.verifications = old.verifications
+        old.close()  # first: Docker's clears away what carries this process's number
+        fresh.prepare(1)
+        return fresh
 
     def close(self) -> None:
         """End what was started."""
@@ -115,8 +137,11 @@ class Preparation:
             self.model.arrive(model)
 
     def _start_pool(self) -> None:
+        from pytest_selfheal.healing.stamps import stamps
         from pytest_selfheal.source.find import find_in_project
 
+        # Before anything of it is read, so that no change is missed.
+        self.stamps = stamps(self.workspace.root)
         self.found = find_in_project(self.workspace.root)
         if not self.found.stubs:
             return

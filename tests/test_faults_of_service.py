@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests.harness import (
     require,
 )
 from tests.sandboxes import BACKENDS
-from tests.scripted_server import Answer, Fault, ScriptedServer
+from tests.scripted_server import Answer, Fault, ScriptedServer, ServedRequest
 
 FILES = {
     "mod.py": """
@@ -65,6 +66,19 @@ HANGS = python(
         return a + b
     """
 )
+# It passes in the user's run, and hangs in a sandbox where `sub` is written.
+SLOW_WITH_CODE = """
+    import os
+    import subprocess
+    import sys
+
+    import mod
+
+
+    def test_slow():
+        if "selfheal" in os.environ.get("TMPDIR", "") and mod.sub(3, 2) == 1:
+            subprocess.run([sys.executable, "-c", "import time; time.sleep(601)"])
+"""
 END_SECONDS = 20
 """Generous: what is promised is a few seconds, on a machine that does nothing else."""
 
@@ -158,6 +172,15 @@ class Hanging:
         if where == "verification":
             assert eventually(60, self._has_sleeper), "the candidate never ran"
 
+    @property
+    def requests(self) -> list[ServedRequest]:
+        """What was asked so far."""
+        return self._server.requests
+
+    def is_in_slow_test(self) -> bool:
+        """Whether the test that waits for ever is at work."""
+        return any("time.sleep(601)" in each for each in processes_of(self.project).values())
+
     def _has_sleeper(self) -> bool:
         """Whether the candidate's own child is at work."""
         return any("time.sleep(600)" in each for each in processes_of(self.project).values())
@@ -203,6 +226,7 @@ def end(hanging: Hanging, how: Callable[[], None]) -> tuple[int, str]:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("where", ["verification", "reply"])
 def test_an_interrupted_run_leaves_nothing(project: Project, where: str, backend: str) -> None:
+    """What was green by then is written, and nothing else: the rest can be run again."""
     before = project.files()
     with hanging_run(project, where, backend) as hanging:
         # Ctrl-C in a terminal goes to all of the foreground's processes.
@@ -210,19 +234,65 @@ def test_an_interrupted_run_leaves_nothing(project: Project, where: str, backend
         assert eventually(5, lambda: not hanging.leftovers()), hanging.leftovers()
     run = project.outcome(status, output.encode(), before)
     assert status == 2, output
-    assert "interrupted: nothing was written" in output
-    assert run.changed == {}
+    assert run.statuses()[ADD] == "unhealed"
+    if run.statuses()[SUB] == "healed":
+        assert "interrupted: what was green is written; run again for the rest" in output
+        assert run.changed.keys() == {"mod.py"}
+        assert "return a - b" in run.text("mod.py")
+    else:
+        assert "interrupted: nothing was written" in output
+        assert run.changed == {}
     assert list(project.temporary.iterdir()) == []
 
 
+def wait_until_sub_is_green(hanging: Hanging) -> None:
+    """Two replies were asked for, and only the one that hangs is still at work."""
+    assert eventually(60, lambda: any(SUB in each.targets for each in hanging.requests))
+    # No sign from outside tells that a group has ended; this is ample for a verification.
+    time.sleep(5)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_what_is_green_is_written_at_the_first_interrupt(project: Project, name: str) -> None:
+    before = project.files()
+    with hanging_run(project, "reply", "landlock") as hanging:
+        wait_until_sub_is_green(hanging)
+        status, output = end(hanging, lambda: hanging.process.send_signal(getattr(signal, name)))
+        assert eventually(END_SECONDS, lambda: not hanging.leftovers()), hanging.leftovers()
+    run = project.outcome(status, output.encode(), before)
+    assert status == 2, output
+    assert run.statuses() == {ADD: "unhealed", SUB: "healed"}, output
+    assert run.stubs[ADD]["reason"] == "interrupted"
+    assert "return a - b" in run.text("mod.py")
+    with ScriptedServer({ADD: [GOOD_ADD]}) as server:
+        again = project.heal(sandbox("landlock"), server=server)
+    assert again.status == 0, again.output
+    assert again.statuses() == {ADD: "healed"}
+
+
+def test_a_second_interrupt_ends_at_once(project: Project) -> None:
+    """In the verification that the first one asks for, which hangs here by a slow test."""
+    project.write({"test_slow.py": SLOW_WITH_CODE})
+    before = project.files()
+    with hanging_run(project, "reply", "landlock") as hanging:
+        wait_until_sub_is_green(hanging)
+        hanging.process.send_signal(signal.SIGINT)
+        assert eventually(60, hanging.is_in_slow_test)
+        status, output = end(hanging, lambda: hanging.process.send_signal(signal.SIGINT))
+        assert eventually(END_SECONDS, lambda: not hanging.leftovers()), hanging.leftovers()
+    run = project.outcome(status, output.encode(), before)
+    assert status == 2, output
+    assert run.changed == {}
+    assert "interrupted: nothing was written" in output
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
-def test_a_killed_run_leaves_no_process(project: Project, name: str, backend: str) -> None:
+def test_a_killed_run_leaves_no_process(project: Project, backend: str) -> None:
     before = project.files()
     with hanging_run(project, "verification", backend) as hanging:
-        status, _ = end(hanging, lambda: hanging.process.send_signal(getattr(signal, name)))
+        status, _ = end(hanging, hanging.process.kill)
         assert eventually(END_SECONDS, lambda: not hanging.leftovers()), hanging.leftovers()
-    assert status == -getattr(signal, name)
+    assert status == -signal.SIGKILL
     assert project.files() == before
 
 

@@ -14,6 +14,7 @@ from pytest_selfheal.errors import ModelUnavailable, Refused
 from pytest_selfheal.healing.groups import Group, key_of
 from pytest_selfheal.healing.holdout import EVERYTHING_SHOWN, Holdout, hold_out
 from pytest_selfheal.healing.overlays import Overlays
+from pytest_selfheal.interrupts import Interrupts
 from pytest_selfheal.model.prompt import render
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import (
@@ -76,6 +77,7 @@ class Kit:
     test_names: Sequence[str] = ("test", "Test")
     """What pytest's `python_functions` and `python_classes` say."""
     halt: Halt = field(default_factory=Halt)
+    interrupts: Interrupts = field(default_factory=Interrupts)
     _without_tests: dict[str, bool] = field(default_factory=dict)
     overlays: Overlays = field(init=False)
 
@@ -252,10 +254,11 @@ class Kit:
             last=tuple(last),
         )
         ahead = 0 if is_last else 1
-        outcome = self.pool.run(job, ahead=ahead)
-        if outcome.was_in_controls:
-            # A test that came to no end with wrong code says nothing against the right one.
-            outcome = self.pool.run(replace(job, under_trial=frozenset()), ahead=ahead)
+        with self.interrupts.allowed():
+            outcome = self.pool.run(job, ahead=ahead)
+            if outcome.was_in_controls:
+                # A test that came to no end with wrong code says nothing against the right one.
+                outcome = self.pool.run(replace(job, under_trial=frozenset()), ahead=ahead)
         return outcome
 
     def _holds_no_test(self, node: str) -> bool:

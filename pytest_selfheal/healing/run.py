@@ -86,9 +86,18 @@ class Heal:
             for key, piece in self.confirmed.items()
         ]
 
-    def drop(self, keys: Sequence[str]) -> None:
+    def confirm_again(self) -> None:
+        """Confirm what is green once more, and write no more than stays so; ask for nothing."""
+        try:
+            while not self._confirm():
+                pass  # each time less is left
+        except SandboxFailed as error:
+            self.confirmed = {}
+            self.problem = str(error)
+
+    def drop(self, keys: Sequence[str], reason: str = "the reviewer said no") -> None:
         """Leave confirmed stubs out, and with them those whose tests need them."""
-        self.board.give_up(keys, "the reviewer said no")
+        self.board.give_up(keys, reason)
         kept = self.board.writable()
         self.confirmed = {key: piece for key, piece in self.confirmed.items() if key in kept}
 
@@ -181,7 +190,8 @@ class Heal:
                 running[future] = group
             if running:
                 self.kit.pool.prepare(len(running) + 1)
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                with self.kit.interrupts.allowed():
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     self._take(running.pop(future), future.result())
             elif not self._rerun_stale() and not self.board.blame():

@@ -37,6 +37,23 @@ def project_files(root: Path, *, every_kind: bool = False) -> Iterator[str]:
         pending.extend(f"{folder}{name}/" for name in reversed(inner))
 
 
+def is_own_path(real_root: Path, real: Path) -> bool:
+    """Whether a path below a folder leads through nothing that `project_files` leaves out.
+
+    Args:
+        real_root: The folder, links resolved.
+        real: The path, links resolved.
+    """
+    folders = real.relative_to(real_root).parts[:-1]
+    if any(name.startswith(".") or name in _NEVER for name in folders):
+        return False
+    return not any(
+        (real_root.joinpath(*folders[:depth]) / sign).exists()
+        for depth in range(1, len(folders) + 1)
+        for sign in _ENVIRONMENT_SIGNS
+    )
+
+
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:

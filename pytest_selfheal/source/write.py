@@ -1,204 +1,364 @@
-"""Edits onto the disk: whole, one after the other under a lock, or not at all."""
+"""Edits onto the disk: all of a heal's files or none, each whole at every moment.
+
+In this order: the project's lock, the files' own locks, a check that each still is what
+its edit was made from, a journal, the new contents beside the files, the check again, the
+files replaced one by one, the journal removed. Where that is cut off, `recover` completes
+or undoes it.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import stat
-import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_selfheal.errors import EditConflict
+from pytest_selfheal.errors import EditConflict, FileChanged
 from pytest_selfheal.records import Edit
+from pytest_selfheal.source import journal
+from pytest_selfheal.source.journal import Entry
+from pytest_selfheal.source.locks import (
+    LOCK_NAME,
+    LOCK_TIMEOUT_SECONDS,
+    Say,
+    file_lock,
+    project_lock,
+)
+from pytest_selfheal.source.replacing import (
+    check_writable,
+    new_name,
+    put_beside,
+    put_in_place,
+    reason_of,
+    remove,
+    sync_folder,
+)
 
-LOCK_NAME = "write.lock"
-LOCK_TIMEOUT_SECONDS = 30.0
-"""How long another run's writing is waited for; a write takes milliseconds."""
-
-
-def check_writable(root: Path, path: str) -> str | None:
-    """Say in one line why a file of the project could not be written, or give `None`.
-
-    Args:
-        root: The project's folder.
-        path: The file's path relative to it.
-    """
-    file = root / path
-    try:
-        real = file.resolve(strict=True)
-        mode = real.stat().st_mode
-    except (OSError, RuntimeError) as error:  # RuntimeError: a circle of links, before 3.13
-        reason = getattr(error, "strerror", None) or str(error)
-        return f"{path!r} cannot be written: {reason}"
-    if not real.is_relative_to(root.resolve()):
-        return f"{path!r} is not written: it leads out of the project, to {str(real)!r}"
-    if not stat.S_ISREG(mode):
-        return f"{path!r} cannot be written: it is no regular file"
-    if not _may_write(real, mode):
-        return f"{path!r} cannot be written: the file is read-only; make it writable"
-    if not _may_write(real.parent, real.parent.stat().st_mode):
-        return f"{path!r} cannot be written: its folder is read-only; make it writable"
-    return None
+__all__ = ["LOCK_NAME", "check_writable", "recover", "write_edits"]
 
 
-def _may_write(path: Path, mode: int) -> bool:
-    # For root everything is writable; a file that nobody may write is meant so.
-    return bool(mode & 0o222) and os.access(path, os.W_OK)
+def _silent(_: str) -> None:
+    """Tell nobody."""
 
 
 def write_edits(
     root: Path,
     edits: Sequence[Edit],
     *,
-    lock_dir: Path,
+    state_dir: Path,
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
-) -> None:
-    """Replace files by their edited contents, all or, as far as can be known before, none.
+    say: Say = _silent,
+) -> list[str]:
+    """Replace files by their edited contents, all or none.
 
-    Every file is checked, and every new content is on the disk beside its file, before
-    the first file is replaced. Mode and, where permitted, owner are kept; a link inside
-    the project stays a link and its target is written. A reader sees the old file or the
-    new one, never a part.
+    Owner, mode, access list and attributes are kept where permitted; a link inside the
+    project stays a link and its target is written; other names of the file (hard links)
+    keep the old content. A file that holds its new content already is left alone.
 
     Args:
         root: The project's folder.
         edits: At most one for a file.
-        lock_dir: A folder for the lock file that keeps two runs apart; made if missing.
-        lock_timeout_seconds: How long another run is waited for.
+        state_dir: A folder for the lock and the journal; made if missing.
+        lock_timeout_seconds: How long other runs are waited for.
+        say: Told in one line that they are.
+
+    Returns:
+        What is to be said of files that were written, a line each.
 
     Raises:
-        EditConflict: A file changed since its edit was made, or cannot be written; or
-            another run holds the lock. The message says if some files were replaced.
+        FileChanged: Files are no longer what their edits were made from.
+        EditConflict: A file cannot be written, or another run holds a lock.
     """
     if not edits:
-        return
-    with _lock(lock_dir, lock_timeout_seconds), contextlib.ExitStack() as temporaries:
+        return []
+    deadline = time.monotonic() + lock_timeout_seconds
+    with project_lock(state_dir, lock_timeout_seconds, say), contextlib.ExitStack() as held:
+        if journal.is_there(state_dir):
+            _recover(root, state_dir, deadline)
         for edit in edits:
-            _check(root, edit)
+            _refuse(root, edit.path)
         _refuse_doubles(root, edits)
-        replacements = []
-        for edit in edits:
-            real = (root / edit.path).resolve(strict=True)
-            temporary = temporaries.enter_context(_temporary(real, edit))
-            replacements.append(_Replacement(path=edit.path, real=real, temporary=temporary))
-        for edit in edits:
-            _check(root, edit)  # writing the others took its time
-        _replace_all(replacements)
+        reals = {edit.path: (root / edit.path).resolve(strict=True) for edit in edits}
+        # In one order everywhere, so that two runs never wait for each other.
+        for path in sorted(reals, key=lambda each: str(reals[each])):
+            held.enter_context(file_lock(reals[path], path, deadline))
+        swaps = [
+            _Swap(path=edit.path, real=reals[edit.path], old=edit.before, new=edit.after)
+            for edit in _unwritten(root, edits)
+        ]
+        return _Writing(root, state_dir, swaps).run() if swaps else []
+
+
+def recover(
+    root: Path,
+    state_dir: Path,
+    *,
+    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
+    say: Say = _silent,
+) -> str | None:
+    """Complete or undo a heal that was cut off in the middle of its writing.
+
+    Where some of its files were replaced, the rest is, too; where none was, or where one
+    was changed by others since, all get their old content back. A file that holds neither
+    the old content nor the new one is left as it is.
+
+    Returns:
+        What was done, in one line; None where there was nothing to do.
+
+    Raises:
+        EditConflict: Its journal cannot be followed, or a file cannot be written.
+    """
+    if not journal.is_there(state_dir):
+        return None
+    with project_lock(state_dir, lock_timeout_seconds, say):
+        return _recover(root, state_dir, time.monotonic() + lock_timeout_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Replacement:
+class _Swap:
     path: str
     real: Path
-    temporary: Path
+    old: bytes
+    new: bytes
 
 
-@contextlib.contextmanager
-def _lock(lock_dir: Path, timeout_seconds: float) -> Iterator[None]:
-    from filelock import FileLock, Timeout
+class _Writing:
+    """Everything between the locks."""
 
-    file = lock_dir / LOCK_NAME
-    try:
-        lock_dir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(file)
-        lock.acquire(timeout=timeout_seconds)
-    except Timeout as error:
-        raise EditConflict(
-            f"nothing is written: another run has held {str(file)!r} for "
-            f"{timeout_seconds:g} seconds; let it end and run again"
-        ) from error
-    except OSError as error:
-        raise EditConflict(
-            f"nothing is written: the lock {str(file)!r} cannot be had ({error.strerror}); "
-            "make its folder writable"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    def __init__(self, root: Path, state_dir: Path, swaps: Sequence[_Swap]) -> None:
+        self._root = root
+        self._state_dir = state_dir
+        self._swaps = swaps
+        self._names = [new_name() for _ in swaps]
+        self._done: list[_Swap] = []
+
+    def run(self) -> list[str]:
+        """Write all.
+
+        Raises:
+            EditConflict: Nothing is written; or the journal is left, and the message says so.
+        """
+        notes = [note for swap in self._swaps for note in _notes_on_links(swap)]
+        entries = [
+            Entry(path=swap.path, temporary=name, before=swap.old, after=swap.new)
+            for swap, name in zip(self._swaps, self._names, strict=True)
+        ]
+        try:
+            journal.write_journal(self._state_dir, entries)
+        except OSError as error:
+            raise EditConflict(
+                f"nothing is written: the journal in {str(self._state_dir)!r} cannot be "
+                f"({reason_of(error)})"
+            ) from error
+        try:
+            notes += self._put_beside()
+            for swap in self._swaps:
+                _check_still(self._root, swap)  # writing the others took its time
+            self._put_in_place()
+        except BaseException:
+            self._undo()
+            raise
+        self._clear()
+        return notes
+
+    def _put_beside(self) -> list[str]:
+        notes = []
+        for swap, name in zip(self._swaps, self._names, strict=True):
+            try:
+                lost = put_beside(swap.real, name, swap.new)
+            except OSError as error:
+                raise _cannot(swap, error) from error
+            if lost:
+                notes.append(f"{swap.path!r} was written, but could not keep {', '.join(lost)}")
+        return notes
+
+    def _put_in_place(self) -> None:
+        for swap, name in zip(self._swaps, self._names, strict=True):
+            _check_still(self._root, swap)
+            # Noted before: an interrupt between the two must not forget it.
+            self._done.append(swap)
+            try:
+                put_in_place(swap.real, name)
+            except OSError as error:
+                raise _cannot(swap, error) from error
+
+    def _clear(self) -> None:
+        self._sync()
+        journal.remove_journal(self._state_dir)
+
+    def _sync(self) -> None:
+        for folder in sorted({swap.real.parent for swap in self._swaps}):
+            sync_folder(folder)
+
+    def _undo(self) -> None:
+        """Give the files their old content again.
+
+        Raises:
+            EditConflict: One of them cannot take it; the journal stays for the next run.
+        """
+        pairs = list(zip(self._swaps, self._names, strict=True))
+        for swap, name in pairs:  # before anything that may need their room
+            with contextlib.suppress(OSError):
+                remove(swap.real.parent / name)
+        for swap, name in pairs:
+            try:
+                if swap in self._done and _content(swap.real) == swap.new:
+                    put_beside(swap.real, name, swap.old)
+                    put_in_place(swap.real, name)
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    remove(swap.real.parent / name)
+                raise EditConflict(
+                    f"{swap.path!r} was written and cannot be undone ({reason_of(error)}); "
+                    "the next pytest --selfheal does what is left to do"
+                ) from error
+        self._clear()
+
+
+def _recover(root: Path, state_dir: Path, deadline: float) -> str | None:
+    entries = journal.read_journal(state_dir, root)
+    with contextlib.ExitStack() as held:
+        there = [entry for entry in entries if (root / entry.path).exists()]
+        reals = {entry.path: (root / entry.path).resolve(strict=True) for entry in there}
+        for path in sorted(reals, key=lambda each: str(reals[each])):
+            held.enter_context(file_lock(reals[path], path, deadline))
+        for entry in entries:
+            remove((root / entry.path).resolve().parent / entry.temporary)
+        said = _settled(entries, reals)
+        for folder in sorted({real.parent for real in reals.values()}):
+            sync_folder(folder)
+    journal.remove_journal(state_dir)
+    return said
+
+
+def _settled(entries: Sequence[Entry], reals: dict[str, Path]) -> str | None:
+    """Complete or undo what a journal holds; its temporary files are gone."""
+    old, new, other = _sorted_out(entries, reals)
+    names = ", ".join(repr(entry.path) for entry in entries)
+    if not new and not other:
+        return (
+            f"a heal was cut off before it wrote; nothing of it is left: {names}" if old else None
+        )
+    if not old and not other:
+        return f"a heal was cut off after it had written {names}; it is complete"
+    is_undone = bool(other)
+    for entry in new if is_undone else old:
+        content = entry.before if is_undone else entry.after
+        try:
+            put_beside(reals[entry.path], entry.temporary, content)
+            put_in_place(reals[entry.path], entry.temporary)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                remove(reals[entry.path].parent / entry.temporary)
+            raise EditConflict(
+                f"a heal was cut off, and {entry.path!r} cannot be written to put it in order: "
+                f"{reason_of(error)}"
+            ) from error
+    if not is_undone:
+        return f"a heal was cut off in the middle; it is complete now: {names}"
+    left = ", ".join(repr(entry.path) for entry in other)
+    undone = ", ".join(repr(entry.path) for entry in new) or "nothing"
+    return f"a heal was cut off; undone: {undone}; changed by others since, and left alone: {left}"
+
+
+def _sorted_out(
+    entries: Sequence[Entry], reals: dict[str, Path]
+) -> tuple[list[Entry], list[Entry], list[Entry]]:
+    """The entries whose files hold the old content, the new one, and anything else."""
+    old: list[Entry] = []
+    new: list[Entry] = []
+    other: list[Entry] = []
+    for entry in entries:
+        content = _content(reals[entry.path]) if entry.path in reals else None
+        known = {entry.before: old, entry.after: new}
+        known.get(content, other).append(entry) if content is not None else other.append(entry)
+    return old, new, other
+
+
+# --- checks ----------------------------------------------------------------------------
+
+
+def _refuse(root: Path, path: str) -> None:
+    reason = check_writable(root, path)
+    if reason:
+        raise EditConflict(reason)
 
 
 def _refuse_doubles(root: Path, edits: Sequence[Edit]) -> None:
-    seen: dict[Path, str] = {}
+    seen: dict[object, str] = {}
     for edit in edits:
         real = (root / edit.path).resolve()
-        if real in seen:
-            raise EditConflict(
-                f"nothing is written: {seen[real]!r} and {edit.path!r} are one file, with two edits"
-            )
-        seen[real] = edit.path
+        for identity in _identities(real):
+            if identity in seen:
+                raise EditConflict(
+                    f"nothing is written: {seen[identity]!r} and {edit.path!r} are one file, "
+                    "with two edits"
+                )
+            seen[identity] = edit.path
 
 
-def _check(root: Path, edit: Edit) -> None:
-    reason = check_writable(root, edit.path)
-    if reason:
-        raise EditConflict(reason)
-    try:
-        now = (root / edit.path).read_bytes()
-    except OSError as error:
-        raise EditConflict(f"{edit.path!r} cannot be read: {error.strerror}") from error
-    if now != edit.before:
-        raise EditConflict(
-            f"{edit.path!r} changed meanwhile, so its healed code is not written: run again"
-        )
-
-
-@contextlib.contextmanager
-def _temporary(real: Path, edit: Edit) -> Iterator[Path]:
-    """Put the new content beside the file; gone at the end unless it was moved."""
-    temporary: Path | None = None
-    try:
-        try:
-            # Not NamedTemporaryFile: its name is not known if writing is interrupted.
-            handle, name = tempfile.mkstemp(prefix=f".{real.name}.", suffix=".tmp", dir=real.parent)
-            temporary = Path(name)
-            with os.fdopen(handle, "wb") as file:
-                file.write(edit.after)
-                file.flush()
-                os.fsync(file.fileno())
-            _copy_rights(real, temporary)
-        except OSError as error:
-            raise EditConflict(
-                f"{edit.path!r} cannot be written: {error.strerror or error}"
-            ) from error
-        yield temporary
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _copy_rights(real: Path, temporary: Path) -> None:
+def _identities(real: Path) -> Iterator[object]:
+    """What two paths of one file have in common, where names differ in case alone as well."""
+    yield real
     status = real.stat()
-    if hasattr(os, "chown"):
-        with contextlib.suppress(PermissionError):
-            os.chown(temporary, status.st_uid, status.st_gid)
-    # After chown, which clears the set-user-id bits.
-    temporary.chmod(stat.S_IMODE(status.st_mode))
+    if status.st_nlink == 1 and status.st_ino:
+        yield status.st_dev, status.st_ino
 
 
-def _replace_all(replacements: Sequence[_Replacement]) -> None:
-    done: list[str] = []
-    for each in replacements:
-        try:
-            each.temporary.replace(each.real)
-            _sync_folder(each.real.parent)
-        except OSError as error:
-            already = f"; written before it: {', '.join(done)}" if done else ""
-            raise EditConflict(
-                f"{each.path!r} cannot be written: {error.strerror or error}{already}"
-            ) from error
-        done.append(each.path)
+def _unwritten(root: Path, edits: Sequence[Edit]) -> list[Edit]:
+    """The edits whose files do not hold the result already.
+
+    Raises:
+        FileChanged: Files hold something else than what their edits were made from.
+    """
+    unwritten, changed = [], []
+    for edit in edits:
+        now = _read(root, edit.path)
+        if now == edit.before:
+            unwritten.append(edit)
+        elif now != edit.after:
+            changed.append(edit.path)
+    if changed:
+        raise _changed(changed)
+    return [edit for edit in unwritten if edit.before != edit.after]
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming last through a power cut, where the system knows how."""
-    if not hasattr(os, "O_DIRECTORY"):  # Windows
-        return
-    with contextlib.suppress(OSError):  # some network file systems cannot
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _check_still(root: Path, swap: _Swap) -> None:
+    _refuse(root, swap.path)
+    if (root / swap.path).resolve() != swap.real or _read(root, swap.path) != swap.old:
+        raise _changed([swap.path])
+
+
+def _changed(paths: Sequence[str]) -> FileChanged:
+    names = ", ".join(map(repr, paths))
+    return FileChanged(
+        f"{names} changed meanwhile, so its healed code is not written: run again", paths
+    )
+
+
+def _read(root: Path, path: str) -> bytes:
+    try:
+        return (root / path).read_bytes()
+    except OSError as error:
+        raise EditConflict(f"{path!r} cannot be read: {error.strerror}") from error
+
+
+def _content(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
+
+
+def _cannot(swap: _Swap, error: OSError) -> EditConflict:
+    return EditConflict(f"{swap.path!r} cannot be written: {reason_of(error)}")
+
+
+def _notes_on_links(swap: _Swap) -> list[str]:
+    others = swap.real.stat().st_nlink - 1
+    if others < 1:
+        return []
+    # Written in place, all names would change, and a reader could see half a file.
+    names = "another name" if others == 1 else f"{others} other names"
+    return [f"{swap.path!r} had {names} (hard links), which keep the old content"]

@@ -1,0 +1,141 @@
+"""Confirmed code on its way into the tree: for the text that is there, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_selfheal.errors import FileChanged, SelfHealError
+from pytest_selfheal.healing.catch_up import catch_up, changed_files
+from pytest_selfheal.healing.stamps import stamps
+from pytest_selfheal.recovery import heal_dir
+from pytest_selfheal.report.patch import write_patch
+from pytest_selfheal.source.write import write_edits
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_selfheal.healing.kit import Kit
+    from pytest_selfheal.healing.run import Heal
+    from pytest_selfheal.preparation import Preparation
+    from pytest_selfheal.records import Piece
+
+MAX_ROUNDS = 10
+"""How often code is verified anew for files that go on changing."""
+MAX_KEPT = 20
+"""How many patches of code that could not be written are kept."""
+
+
+class Delivery:
+    """One heal's writing. What it does not write is in `skipped`, with the reason."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        preparation: Preparation,
+        heal: Heal,
+        say: Callable[[str], None],
+    ) -> None:
+        self.skipped: dict[str, str] = {}
+        self.notes: list[str] = []
+        self._config = config
+        self._preparation = preparation
+        self._heal = heal
+        self._say = say
+        self._seen = preparation.stamps
+
+    def catch_up(self) -> None:
+        """Where the project changed meanwhile, make the edits anew and verify them there.
+
+        Afterwards the heal's confirmed code is for the files as they are.
+        """
+        heal = self._heal
+        for _ in range(MAX_ROUNDS):
+            if not heal.confirmed:
+                return
+            changed = changed_files(heal.kit, heal.confirmed, self._seen)
+            if not changed:
+                return
+            names = ", ".join(sorted(changed)[:3]) + (", …" if len(changed) > 3 else "")
+            self._say(f"changed meanwhile: {names}; verifying again")
+            self._seen = stamps(heal.kit.root)
+            old, before = heal.kit, dict(heal.confirmed)
+            caught_up = catch_up(old, before, changed)
+            if caught_up.lost:
+                heal.drop(list(caught_up.lost), "its file changed meanwhile")
+                needed = dict.fromkeys(
+                    before.keys() - heal.confirmed.keys(),
+                    "its tests need code that could not be written",
+                )
+                self._skip({**needed, **caught_up.lost}, old, before)
+            if heal.confirmed:
+                self._verify_again(caught_up.kit, min(changed))
+        self.leave_out("its files changed again and again")
+
+    def write(self) -> bool:
+        """Write the confirmed code; False where none was."""
+        for _ in range(MAX_ROUNDS):
+            self.catch_up()
+            if not self._heal.confirmed:
+                return False
+            kit = self._heal.kit
+            try:
+                self.notes += write_edits(
+                    kit.root,
+                    kit.edits(self._heal.confirmed),
+                    state_dir=heal_dir(self._config),
+                    say=self._say,
+                )
+            except FileChanged:
+                continue  # between the look and the lock
+            except (SelfHealError, OSError) as error:
+                self.leave_out(" ".join(str(error).split()))
+                return False
+            return True
+        self.leave_out("its files changed again and again")
+        return False
+
+    def leave_out(self, reason: str) -> None:
+        """Write nothing, for one reason; keep it as a patch."""
+        keys = list(self._heal.confirmed)
+        self._skip(dict.fromkeys(keys, reason), self._heal.kit, self._heal.confirmed)
+        self._heal.confirmed = {}
+
+    def _verify_again(self, kit: Kit, first_changed: str) -> None:
+        heal = self._heal
+        old, before = heal.kit, dict(heal.confirmed)
+        try:
+            heal.kit = replace(kit, pool=self._preparation.renew_pool())
+            heal.confirm_again()
+        except SelfHealError as error:
+            heal.confirmed = {}
+            heal.problem = str(error)
+        lost = [key for key in before if key not in heal.confirmed]
+        why = heal.problem or f"not seen green after {first_changed!r} changed meanwhile"
+        self._skip(dict.fromkeys(lost, why), old, before)
+
+    def _skip(self, reasons: Mapping[str, str], kit: Kit, code: Mapping[str, Piece]) -> None:
+        """Leave stubs out, each with a reason, and keep what was found for them as a patch."""
+        if not reasons:
+            return
+        where = self._keep(kit, {key: code[key] for key in reasons})
+        kept = f"; its code is kept in {where}" if where else ""
+        self.skipped.update((key, reason + kept) for key, reason in reasons.items())
+
+    def _keep(self, kit: Kit, code: Mapping[str, Piece]) -> str | None:
+        """Write a patch for the text that the code was made from; None where that fails."""
+        try:
+            edits = kit.edits(code)
+            digest = hashlib.sha256(repr(edits).encode()).hexdigest()[:12]
+            folder = heal_dir(self._config) / "kept"
+            file = folder / f"{digest}.patch"
+            write_patch(edits, file, kit.root)
+            oldest_first = sorted(folder.glob("*.patch"), key=lambda each: each.stat().st_mtime_ns)
+            for each in oldest_first[:-MAX_KEPT]:
+                each.unlink(missing_ok=True)
+        except (SelfHealError, OSError):
+            return None
+        root = kit.root
+        return str(file.relative_to(root) if file.is_relative_to(root) else file)

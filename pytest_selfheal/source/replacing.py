@@ -1,0 +1,167 @@
+"""One file's new content: beside it and on the disk first, then in its place in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+
+from pytest_selfheal.source.project_files import is_own_path
+
+_TEMPORARY = re.compile(r"\.selfheal-[0-9a-f]{16}\.tmp")
+_MOUNTED = {errno.EBUSY, errno.EXDEV}
+
+
+def check_writable(root: Path, path: str) -> str | None:
+    """Say in one line why a file of the project could not be written, or give `None`.
+
+    Args:
+        root: The project's folder.
+        path: The file's path relative to it.
+    """
+    file = root / path
+    try:
+        real = file.resolve(strict=True)
+        mode = real.stat().st_mode
+        real_root = root.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links, before 3.13
+        reason = getattr(error, "strerror", None) or str(error)
+        return f"{path!r} cannot be written: {reason}"
+    if not real.is_relative_to(real_root):
+        return f"{path!r} is not written: it leads out of the project, to {str(real)!r}"
+    if not stat.S_ISREG(mode):
+        return f"{path!r} cannot be written: it is no regular file"
+    if not is_own_path(real_root, real):
+        return f"{path!r} is not written: {str(real)!r} is no source of the project's own"
+    if not _may_write(real, mode):
+        return f"{path!r} cannot be written: the file is read-only; make it writable"
+    if not _may_write(real.parent, real.parent.stat().st_mode):
+        return f"{path!r} cannot be written: its folder is read-only; make it writable"
+    return None
+
+
+def _may_write(path: Path, mode: int) -> bool:
+    # For root everything is writable; a file that nobody may write is meant so.
+    return bool(mode & 0o222) and os.access(path, os.W_OK)
+
+
+def new_name() -> str:
+    """A name for a temporary file: short, whatever it stands beside, and known as ours."""
+    return f".selfheal-{secrets.token_hex(8)}.tmp"
+
+
+def is_temporary_name(name: str) -> bool:
+    """Whether `new_name` made it."""
+    return bool(_TEMPORARY.fullmatch(name))
+
+
+def put_beside(real: Path, name: str, content: bytes) -> list[str]:
+    """Write a new content into a file of its own beside the one that it is for.
+
+    It is on the disk when this returns, with the owner, mode, access list and other
+    attributes of the file as far as that is allowed.
+
+    Returns:
+        What of these could not be kept, a few words each.
+
+    Raises:
+        OSError: It cannot be written; what there is of it is left to whoever gave the name.
+    """
+    temporary = real.parent / name
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(temporary, flags | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        write_all(descriptor, content)
+        lost = _copy_attributes(real, temporary)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return lost
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write to a descriptor however many pieces the system makes of it."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _copy_attributes(real: Path, temporary: Path) -> list[str]:
+    status = real.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    lost: list[str] = []
+    if hasattr(os, "chown"):
+        try:
+            os.chown(temporary, status.st_uid, status.st_gid)
+        except OSError:
+            with contextlib.suppress(OSError):  # a group of one's own may be given
+                os.chown(temporary, -1, status.st_gid)
+            made = temporary.stat()
+            if made.st_uid != status.st_uid:
+                lost.append("its owner")
+            if made.st_gid != status.st_gid:
+                lost.append("its group")
+            mode &= ~(stat.S_ISUID | stat.S_ISGID)
+    if hasattr(os, "listxattr"):
+        lost += _copy_extended(real, temporary)
+    # After chown, which clears the set-user-id bits.
+    temporary.chmod(mode)
+    return lost
+
+
+def _copy_extended(real: Path, temporary: Path) -> list[str]:
+    lost: list[str] = []
+    try:
+        names = os.listxattr(real)
+    except OSError:
+        return []
+    for name in names:
+        try:
+            os.setxattr(temporary, name, os.getxattr(real, name))
+        except OSError:
+            if name == "system.posix_acl_access":
+                lost.append("its access list")
+            elif name.startswith("user."):
+                lost.append(f"its attribute {name!r}")
+    return lost
+
+
+def put_in_place(real: Path, name: str) -> None:
+    """Let a file that was put beside another take its place: a reader sees one or the other.
+
+    Raises:
+        OSError: The system does not do it; nothing has changed then.
+    """
+    os.replace(real.parent / name, real)  # noqa: PTH105 - one system call, as it is counted
+
+
+def remove(file: Path) -> None:
+    """Remove a file of ours, which may be gone."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(file)  # noqa: PTH108 - as above
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renamings in a folder last through a power cut, where the system knows how."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows
+        return
+    with contextlib.suppress(OSError):  # some network file systems cannot
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def reason_of(error: OSError) -> str:
+    """Say why a file could not be replaced, and what to do where that is known."""
+    said = error.strerror or " ".join(str(error).split())
+    if error.errno in _MOUNTED:
+        return f"{said}: it cannot be replaced in one step; mount its folder, not the file"
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+        return f"{said}: make room and run again"
+    return said

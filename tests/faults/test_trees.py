@@ -1,0 +1,212 @@
+"""Odd names and trees: what is the project's own is written, nothing else is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_selfheal.errors import EditConflict
+from pytest_selfheal.records import Edit
+from pytest_selfheal.source.find import find_in_project
+from pytest_selfheal.source.write import check_writable, write_edits
+from tests.harness import Project, python, require
+from tests.scripted_server import ScriptedServer
+
+OLD, NEW = b"old = 1\n", b"new = 2\n"
+STUB = "# selfheal\ndef f():\n    ...\n"
+TEST = "import mod\n\n\ndef test_f():\n    assert mod.f() == 1\n"
+GOOD = python("def f():\n    return 1\n")
+
+
+def heal(project: Project, target: str = "mod.py::f") -> None:
+    """A run that heals."""
+    require("landlock")
+    with ScriptedServer({target: [GOOD]}) as server:
+        run = project.heal("--selfheal-sandbox=landlock", server=server)
+    assert run.status == 0, run.output
+    assert run.statuses() == {target: "healed"}
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.invalid")
+    permitted = ("-c", "protocol.file.allow=always")
+    command = ["git", *identity, *permitted, *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def repository(folder: Path) -> Path:
+    folder.mkdir()
+    git(folder, "init", "-q")
+    for name, text in {"mod.py": STUB, "test_mod.py": TEST, "pytest.ini": "[pytest]\n"}.items():
+        (folder / name).write_text(text)
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "all")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["worktree", "submodule"])
+def test_git_trees_of_other_kinds(tmp_path: Path, kind: str) -> None:
+    """There `.git` is a file that leads elsewhere."""
+    original = repository(tmp_path / "original")
+    project = Project(tmp_path / "project", {})
+    if kind == "worktree":
+        bare = tmp_path / "bare.git"
+        git(tmp_path, "clone", "-q", "--bare", str(original), str(bare))
+        project.root.joinpath("pytest.ini").unlink()
+        git(bare, "worktree", "add", "-q", "-f", str(project.root), "HEAD")
+        target, file = "mod.py::f", project.root / "mod.py"
+    else:
+        git(project.root, "init", "-q")
+        git(project.root, "submodule", "add", "-q", str(original), "sub")
+        (project.root / "sub" / "pytest.ini").unlink()
+        target, file = "sub/mod.py::f", project.root / "sub" / "mod.py"
+    heal(project, target)
+    assert file.read_text() == "def f():\n    return 1\n"
+    assert (original / "mod.py").read_text() == STUB
+
+
+def test_loops_of_links_and_a_name_with_a_newline(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"mod.py": STUB, "test_mod.py": TEST})
+    (project.root / "loop").symlink_to(project.root)
+    (project.root / "round.py").symlink_to("round.py")
+    (project.root / "odd\nname.py").write_text(STUB)
+    require("landlock")
+    with ScriptedServer({"mod.py::f": [GOOD]}) as server:
+        # Left to itself, pytest follows the loop as far as the system lets it.
+        run = project.heal("--selfheal-sandbox=landlock", "test_mod.py", server=server)
+    assert run.status == 0, run.output
+    assert run.text("mod.py") == "def f():\n    return 1\n"
+    assert run.changed.keys() == {"mod.py"}
+
+
+def test_a_stub_that_a_link_leads_out_to(tmp_path: Path) -> None:
+    outside = tmp_path / "elsewhere"
+    outside.mkdir()
+    (outside / "mod.py").write_text(STUB)
+    project = Project(tmp_path / "project", {"test_mod.py": TEST})
+    (project.root / "mod.py").symlink_to(outside / "mod.py")
+    require("landlock")
+    with ScriptedServer({}) as server:
+        run = project.heal("--selfheal-sandbox=landlock", server=server)
+    assert run.status == 1
+    assert server.requests == []
+    assert (outside / "mod.py").read_text() == STUB
+    edit = Edit(path="mod.py", before=STUB.encode(), after=NEW)
+    with pytest.raises(EditConflict, match="leads out of the project"):
+        write_edits(project.root, [edit], state_dir=tmp_path / "state")
+
+
+@pytest.mark.parametrize("folder", ["site-packages", "env/lib", ".hidden", "node_modules/x"])
+def test_what_is_installed_is_never_written(tmp_path: Path, folder: str) -> None:
+    file = tmp_path / folder / "mod.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(STUB)
+    (tmp_path / "env").mkdir(exist_ok=True)
+    (tmp_path / "env" / "pyvenv.cfg").touch()
+    (tmp_path / "linked.py").symlink_to(file)
+    assert [each.path for each in find_in_project(tmp_path).stubs if each.path != "linked.py"] == []
+    for path in (f"{folder}/mod.py", "linked.py"):
+        reason = check_writable(tmp_path, path)
+        assert reason is not None
+        assert "no source of the project's own" in reason
+        edit = Edit(path=path, before=STUB.encode(), after=NEW)
+        with pytest.raises(EditConflict, match="no source of the project's own"):
+            write_edits(tmp_path, [edit], state_dir=tmp_path / "state")
+    assert file.read_text() == STUB
+
+
+def test_a_read_only_checkout(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"mod.py": STUB, "test_mod.py": TEST})
+    require("landlock")
+    (project.root / "mod.py").chmod(0o444)
+    project.root.chmod(0o555)
+    try:
+        with ScriptedServer({"mod.py::f": [GOOD]}) as server:
+            run = project.heal("--selfheal-sandbox=landlock", server=server)
+    finally:
+        project.root.chmod(0o755)
+    assert run.status == 1
+    assert "read-only; make it writable" in run.stubs["mod.py::f"]["reason"]
+    assert server.requests == []
+    assert run.changed == {}
+
+
+def test_other_names_of_a_file_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_bytes(OLD)
+    (tmp_path / "b.py").hardlink_to(tmp_path / "a.py")
+    edit = Edit(path="a.py", before=OLD, after=NEW)
+    assert write_edits(tmp_path, [edit], state_dir=tmp_path / "state") == [
+        "'a.py' had another name (hard links), which keep the old content"
+    ]
+    assert (tmp_path / "b.py").read_bytes() == OLD
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no such attributes here")
+def test_access_lists_and_attributes_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_bytes(OLD)
+    # One user more may read: version 2, then tag, rights and number of each entry.
+    entries = [(1, 6, -1), (2, 4, 1234), (4, 4, -1), (16, 4, -1), (32, 0, -1)]
+    access = (2).to_bytes(4, "little") + b"".join(
+        tag.to_bytes(2, "little")
+        + rights.to_bytes(2, "little")
+        + (who % 2**32).to_bytes(4, "little")
+        for tag, rights, who in entries
+    )
+    given = {"user.note": b"mine"}
+    try:
+        os.setxattr(file, "user.note", b"mine")
+        os.setxattr(file, "system.posix_acl_access", access)
+        given["system.posix_acl_access"] = access
+    except OSError:
+        if not os.environ.get("SELFHEAL_NO_SKIP"):
+            pytest.skip("this file system keeps none")
+        raise
+    mode = stat.S_IMODE(file.stat().st_mode)
+    write_edits(tmp_path, [Edit(path="a.py", before=OLD, after=NEW)], state_dir=tmp_path / "s")
+    assert {name: os.getxattr(file, name) for name in os.listxattr(file)} == given
+    assert stat.S_IMODE(file.stat().st_mode) == mode
+
+
+NAMES = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=80
+).filter(lambda name: len(name.encode()) <= 240 and not name.startswith("."))
+
+
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(folder=NAMES, name=NAMES, before=st.binary(max_size=99), after=st.binary(max_size=9_999))
+def test_any_name_and_any_bytes(
+    tmp_path: Path, folder: str, name: str, before: bytes, after: bytes
+) -> None:
+    root = tmp_path / "root"
+    file = root / folder / f"{name}.py"
+    with contextlib.suppress(FileExistsError):
+        file.parent.mkdir(parents=True)
+    file.write_bytes(before)
+    path = f"{folder}/{name}.py"
+    if check_writable(root, path) is None:
+        edit = Edit(path=path, before=before, after=after)
+        write_edits(root, [edit], state_dir=tmp_path / "state")
+        assert file.read_bytes() == after
+        assert [each.name for each in file.parent.iterdir() if each.suffix == ".tmp"] == []
+
+
+def test_the_longest_names_that_there_are(tmp_path: Path) -> None:
+    name = "x" * 252 + ".py"
+    (tmp_path / name).write_bytes(OLD)
+    write_edits(tmp_path, [Edit(path=name, before=OLD, after=NEW)], state_dir=tmp_path / "state")
+    assert (tmp_path / name).read_bytes() == NEW
+    reason = check_writable(tmp_path, "y" * 300 + ".py")
+    assert reason is not None
+    assert "File name too long" in reason
