@@ -202,16 +202,10 @@ def start_model(config: pytest.Config, settings: Settings, on_wait: Any) -> Mode
     Raises:
         UsageError: The recording, or the folder of the limits, cannot be used.
     """
-    from pytest_selfheal.model.limits import BudgetedModel, RateLimitedModel
-    from pytest_selfheal.model.recording import RecordingModel
+    from pytest_selfheal.model.stack import limited
 
     model: Model = config.hook.pytest_selfheal_model(settings=settings)
-    if settings.record is not None:
-        model = RecordingModel(model, settings.record)
-    if settings.rpm is not None or settings.tpm is not None:
-        folder = state_dir(config) / "limits"
-        model = RateLimitedModel(model, settings.rpm, settings.tpm, folder, on_wait)
-    return BudgetedModel(model, settings.max_requests, settings.max_tokens)
+    return limited(model, settings, state_dir(config), on_wait)
 
 
 def warm_up(model: Model | None) -> None:

@@ -131,7 +131,7 @@ class Conduct:
         ) as progress:
             kit = self.kit(found, progress)
             self._preparation.on_wait = lambda seconds, reason: progress.stage(
-                "rate limit", 0, 0, "waiting", f"{seconds:.0f} s: {reason}"
+                "the model", 0, 0, "waiting", f"{seconds:.0f} s: {reason}"
             )
             heal = self._heal = Heal.of(kit, self._record)
             executor = DaemonExecutor(self._settings.jobs, "selfheal-group")

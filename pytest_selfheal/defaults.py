@@ -23,7 +23,13 @@ def pytest_selfheal_model(settings: Settings) -> Model:
         return ReplayModel.load(settings.replay)
     from pytest_selfheal.model.openai_model import OpenAIModel
 
-    return OpenAIModel(name=settings.model, base_url=settings.base_url, api=settings.api)
+    return OpenAIModel(
+        name=settings.model,
+        base_url=settings.base_url,
+        api=settings.api,
+        temperature=settings.temperature,
+        reasoning_effort=settings.reasoning_effort,
+    )
 
 
 @hookimpl(trylast=True)

@@ -31,11 +31,34 @@ class ModelUnavailable(SelfHealError):
 
     `fatal` says that no other request of this run can fare better (a refused key,
     an unknown model, a used-up quota), so that none is sent.
+
+    `retry_after` is None where the same request would fail again, else the least seconds
+    to wait before it is sent once more. `is_adjusted` says that the next try is another
+    request (without a parameter that was refused). `may_have_cost` says that the service
+    may have written a reply that never arrived; `input_tokens` and `output_tokens` are what
+    it counted for one that cannot be used.
     """
 
-    def __init__(self, message: str, *, fatal: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        fatal: bool = False,
+        retry_after: float | None = None,
+        is_adjusted: bool = False,
+        may_have_cost: bool = False,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        cached_tokens: int = 0,
+    ) -> None:
         super().__init__(message)
         self.fatal = fatal
+        self.retry_after = retry_after
+        self.is_adjusted = is_adjusted
+        self.may_have_cost = may_have_cost
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
+        self.cached_tokens = cached_tokens
 
 
 class BudgetExhausted(ModelUnavailable):

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import pytest
 
-Kind = Literal["flag", "choice", "int", "float", "size", "str", "url", "path", "bool", "names"]
+Kind = Literal[
+    "flag", "choice", "int", "float", "size", "str", "url", "path", "bool", "names", "price"
+]
 
 DEFAULT_MODEL = "gpt-5.5"
 """A general model that the SDK lists for both APIs and that is not announced to end."""
@@ -257,6 +259,69 @@ OPTIONS: tuple[Option, ...] = (
         metavar="N",
         kind="int",
         help="A run's budget of tokens, in and out, over all its jobs.",
+    ),
+    Option(
+        flag="--selfheal-max-cost",
+        ini="selfheal_max_cost",
+        metavar="DOLLARS",
+        kind="float",
+        least=0,
+        help="A run's budget of money in US dollars, over all its jobs; the model's price must "
+        "be known.",
+    ),
+    Option(
+        flag="--selfheal-max-seconds",
+        ini="selfheal_max_seconds",
+        metavar="SECONDS",
+        kind="float",
+        least=0.1,
+        help="A run's budget of wall seconds, from its first request; none is sent or waited for "
+        "after that.",
+    ),
+    Option(
+        ini="selfheal_max_requests_per_day",
+        kind="int",
+        help="A day's budget of requests, shared by every process of this user in this project.",
+    ),
+    Option(
+        ini="selfheal_max_tokens_per_day",
+        kind="int",
+        help="A day's budget of tokens, in and out, shared in the same way.",
+    ),
+    Option(
+        ini="selfheal_max_cost_per_day",
+        kind="float",
+        least=0,
+        help="A day's budget of money in US dollars, shared in the same way.",
+    ),
+    Option(
+        ini="selfheal_price",
+        kind="price",
+        help="The model's price in US dollars for a million tokens: in,out or "
+        "in,out,cached-in; without it genai-prices is asked, where it is installed.",
+    ),
+    Option(
+        flag="--selfheal-max-reply-tokens",
+        ini="selfheal_max_reply_tokens",
+        metavar="N",
+        kind="int",
+        help="The longest reply to ask for, thinking included; without it a bound is sent only "
+        "where a budget of tokens or money needs one.",
+    ),
+    Option(
+        flag="--selfheal-temperature",
+        ini="selfheal_temperature",
+        metavar="T",
+        kind="float",
+        least=0,
+        help="The temperature to ask for; not sent unless given.",
+    ),
+    Option(
+        flag="--selfheal-reasoning-effort",
+        ini="selfheal_reasoning_effort",
+        metavar="EFFORT",
+        kind="str",
+        help="How hard a reasoning model is to think, such as low or high; not sent unless given.",
     ),
     Option(
         flag="--selfheal-rpm",

@@ -115,6 +115,13 @@ class Reply:
     """The reason of a `Cannot:` line where there is no block."""
     input_tokens: int = 0
     output_tokens: int = 0
+    """Those that the model thought with included."""
+    cached_tokens: int = 0
+    """Of `input_tokens`, those that the provider's prompt cache served."""
+    reasoning_tokens: int = 0
+    """Of `output_tokens`, those that the model thought with."""
+    is_stored: bool = False
+    """It was paid for by an earlier request, and comes from this machine's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,8 +315,17 @@ class ModelUsage:
 
     name: str = ""
     requests: int = 0
+    """Each try counts, also one that failed."""
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
+    """Of `input_tokens`, those that the provider's prompt cache served."""
+    reasoning_tokens: int = 0
+    """Of `output_tokens`, those that the model thought with."""
+    cost: float | None = None
+    """In US dollars; None where the price is not known, 0.0 where it is nothing."""
+    stored_replies: int = 0
+    """Replies that an earlier run had paid for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
@@ -72,6 +73,30 @@ class Settings:
     """Docker's network that code under test is put in; None for no network."""
     root_dir: Path
     invocation_dir: Path
+    max_cost: float | None = None
+    """US dollars, as all money here."""
+    max_seconds: float | None = None
+    max_requests_per_day: int | None = None
+    max_tokens_per_day: int | None = None
+    max_cost_per_day: float | None = None
+    price: tuple[Decimal, ...] | None = None
+    """For a million tokens: in, out, and where given those in that a cache served."""
+    max_reply_tokens: int | None = None
+    temperature: float | None = None
+    reasoning_effort: str | None = None
+
+    @property
+    def has_costly_budget(self) -> bool:
+        """Whether a budget was set that needs a price, or an account on disk."""
+        return any(
+            budget is not None
+            for budget in (
+                self.max_cost,
+                self.max_cost_per_day,
+                self.max_requests_per_day,
+                self.max_tokens_per_day,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +239,8 @@ def _one(option: Option, given: _Given) -> Any:
             return _path(option, given)
         case "bool":
             return _bool(given)
+        case "price":
+            return _price(given)
         case _:
             return _text(given)
 
@@ -272,6 +299,18 @@ def _size(option: Option, given: _Given) -> int:
         least = int(option.least)
         raise given.wrong(f"{accepted} of at least {least} and at most {_MOST} bytes")
     return value
+
+
+def _price(given: _Given) -> tuple[Decimal, ...]:
+    accepted = "a price for a million tokens such as 1.25,10 or 1.25,10,0.125 (in, out, cached in)"
+    value = given.value
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list) or len(items) not in (2, 3):
+        raise given.wrong(accepted)
+    texts = [str(item).strip() for item in items]
+    if not all(re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?|\.[0-9]{1,9}", text) for text in texts):
+        raise given.wrong(accepted)
+    return tuple(Decimal(text) for text in texts)
 
 
 def _bool(given: _Given) -> bool:

@@ -1,164 +1,25 @@
-"""Budgets and rate limits, over many threads and several processes."""
+"""Rate limits, over many threads and several processes."""
 
 from __future__ import annotations
 
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier, Event, Lock, Thread
+from threading import Event, Thread
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable, UsageError
-from pytest_selfheal.model.limits import BudgetedModel, RateLimitedModel
+from pytest_selfheal.errors import ModelUnavailable, UsageError
+from pytest_selfheal.model.limits import RateLimitedModel
 from pytest_selfheal.model.shared_rate import SharedRate
-from pytest_selfheal.records import ModelUsage, Reply
+from pytest_selfheal.records import Reply
+from tests.counting import CountingModel
 
 
-class CountingModel:
-    """Answers after a moment and counts as a service would."""
-
-    name = "counting"
-
-    def __init__(
-        self, output_tokens: int = 50, *, fails: bool = False, counts_nothing: bool = False
-    ) -> None:
-        self.requests = 0
-        self.tokens = 0
-        self.closed = False
-        self._output_tokens = output_tokens
-        self._fails = fails
-        self._counts_nothing = counts_nothing
-        self._lock = Lock()
-
-    def ask(self, prompt: str, *, targets: Sequence[str], attempt: int) -> Reply:
-        with self._lock:
-            self.requests += 1
-        Event().wait(0.001)  # lets the other threads come
-        if self._fails:
-            raise ModelUnavailable("no answer")
-        if self._counts_nothing:
-            return Reply(text="x" * 4 * self._output_tokens)
-        with self._lock:
-            self.tokens += len(prompt) // 4 + self._output_tokens
-        return Reply(text="", input_tokens=len(prompt) // 4, output_tokens=self._output_tokens)
-
-    def usage(self) -> ModelUsage:
-        return ModelUsage(name=self.name, requests=self.requests)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def ask(model: BudgetedModel | RateLimitedModel, prompt: str = "x" * 400) -> Reply | None:
-    """The reply, or None where the budget had no room for it."""
-    try:
-        return model.ask(prompt, targets=["a.py::f"], attempt=1)
-    except BudgetExhausted:
-        return None
-
-
-def ask_at_once(model: BudgetedModel | RateLimitedModel, count: int) -> list[Reply | None]:
-    start = Barrier(count)
-
-    def one(_: int) -> Reply | None:
-        start.wait()
-        return ask(model)
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(one, range(count)))
-
-
-# --- budgets ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("limit", [0, 1, 7, 31])
-def test_no_more_requests_than_the_budget_with_32_threads(limit: int) -> None:
-    inner = CountingModel()
-    replies = ask_at_once(BudgetedModel(inner, limit, None), 32)
-    assert inner.requests == limit
-    assert sum(reply is not None for reply in replies) == limit
-
-
-@pytest.mark.parametrize("output_tokens", [1, 50, 900, 9_000])
-@pytest.mark.parametrize("limit", [9_200, 20_000, 100_000])
-def test_no_more_tokens_than_the_budget_with_32_threads(limit: int, output_tokens: int) -> None:
-    inner = CountingModel(output_tokens)
-    ask_at_once(BudgetedModel(inner, None, limit), 32)
-    assert 0 < inner.tokens <= limit
-    # What the estimates set aside too much is given back: another one would not fit.
-    assert inner.requests == 32 or inner.tokens + 100 + output_tokens > limit
-
-
-@settings(max_examples=25)
-@given(st.integers(1, 5_000), st.integers(0, 4_000), st.integers(1, 1_000))
-def test_a_token_budget_is_kept_for_any_sizes(limit: int, prompt: int, output: int) -> None:
-    inner = CountingModel(output)
-    model = BudgetedModel(inner, None, limit)
-    while inner.requests < 20 and ask(model, "x" * prompt):
-        pass
-    # Only the very first reply, of which nothing is known, can be larger than expected.
-    assert inner.tokens <= limit or inner.requests == 1
-
-
-@pytest.mark.parametrize(
-    ("limits", "line"),
-    [
-        ((1, None), r"the budget of requests is used up \(1 of 1\): raise --selfheal-max-requests"),
-        (
-            (None, 200),
-            r"the budget of tokens is used up \(150 of 200, and the next request needs about "
-            r"150\): raise --selfheal-max-tokens",
-        ),
-    ],
-    ids=["requests", "tokens"],
-)
-def test_the_line_says_which_budget_and_what_to_raise(
-    limits: tuple[int | None, int | None], line: str
-) -> None:
-    model = BudgetedModel(CountingModel(), *limits)
-    model.ask("x" * 400, targets=["a"], attempt=1)
-    with pytest.raises(BudgetExhausted, match=line) as caught:
-        model.ask("x" * 400, targets=["a"], attempt=2)
-    assert caught.value.fatal
-
-
-def test_a_prompt_over_the_whole_budget_is_never_sent() -> None:
-    inner = CountingModel()
-    assert ask(BudgetedModel(inner, None, 99)) is None
-    assert inner.requests == 0
-
-
-def test_a_failed_request_counts_and_leaves_nothing_set_aside() -> None:
-    inner = CountingModel(fails=True)
-    model = BudgetedModel(inner, 2, 1_200)
-    for _ in range(2):
-        with pytest.raises(ModelUnavailable, match="no answer"):
-            ask(model)
-    assert ask(model) is None
-    assert inner.requests == 2
-
-
-def test_a_service_that_counts_nothing_is_estimated() -> None:
-    inner = CountingModel(100, counts_nothing=True)
-    model = BudgetedModel(inner, None, 500)
-    while ask(model):
-        pass
-    assert inner.requests == 2  # 100 for the prompt and 100 for the reply, each
-
-
-def test_without_limits_everything_passes() -> None:
-    inner = CountingModel()
-    assert all(ask_at_once(BudgetedModel(inner, None, None), 8))
-    model = BudgetedModel(inner, None, None)
-    assert model.usage().requests == 8
-    model.close()
-    assert inner.closed
+def ask(model: RateLimitedModel, prompt: str = "x" * 400) -> Reply:
+    return model.ask(prompt, targets=["a.py::f"], attempt=1)
 
 
 # --- rates -----------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def connect(api: Api) -> Iterator[Callable[..., OpenAIModel]]:
     models: list[OpenAIModel] = []
 
     def make(server: ScriptedServer, **options: Any) -> OpenAIModel:
-        settings = {"api": api, "timeout_seconds": 10.0, "max_retries": 0, **options}
+        settings = {"api": api, "timeout_seconds": 10.0, **options}
         models.append(OpenAIModel(name="scripted-1", base_url=server.base_url, **settings))
         return models[-1]
 
@@ -346,25 +346,10 @@ def test_a_hanging_service_times_out(connect: Callable[..., OpenAIModel]) -> Non
     assert not error.fatal
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        pytest.param(Fault(status=500, headers={"retry-after-ms": "1"}), id="500"),
-        pytest.param(Fault(status=429, headers={"retry-after-ms": "1"}), id="429"),
-        pytest.param(Fault(drop=True), id="dropped"),
-        pytest.param(Fault(body="{}" * 100, close_after_bytes=50), id="cut-in-the-body"),
-    ],
-)
-def test_what_may_pass_is_tried_again(connect: Callable[..., OpenAIModel], fault: Fault) -> None:
-    with ScriptedServer({TARGET: [fault, REPLY]}) as server:
-        assert ask(connect(server, max_retries=1)).blocks
-    assert len(server.requests) == 2
-
-
 def test_nobody_there(connect: Callable[..., OpenAIModel]) -> None:
     with ScriptedServer({}) as server:
         pass
-    model = OpenAIModel(name="m", base_url=f"http://127.0.0.1:{free_port()}/v1", max_retries=0)
+    model = OpenAIModel(name="m", base_url=f"http://127.0.0.1:{free_port()}/v1")
     error = failure(model)
     model.close()
     assert "cannot be reached" in str(error)

@@ -142,6 +142,15 @@ def test_defaults(run: Run) -> None:
         "env": "()",
         "docker_runtime": "None",
         "docker_network": "None",
+        "max_cost": "None",
+        "max_seconds": "None",
+        "max_requests_per_day": "None",
+        "max_tokens_per_day": "None",
+        "max_cost_per_day": "None",
+        "price": "None",
+        "max_reply_tokens": "None",
+        "temperature": "None",
+        "reasoning_effort": "None",
         "root_dir": repr(run.root),
         "invocation_dir": repr(run.root),
     }
@@ -161,6 +170,11 @@ SET = [
     ("jobs", "32", "32"),
     ("max-requests", "7", "7"),
     ("max-tokens", "100000", "100000"),
+    ("max-cost", "0.5", "0.5"),
+    ("max-seconds", "90", "90.0"),
+    ("max-reply-tokens", "4000", "4000"),
+    ("temperature", "0", "0.0"),
+    ("reasoning-effort", "low", "'low'"),
     ("rpm", "60", "60"),
     ("tpm", "30000", "30000"),
 ]
@@ -241,6 +255,10 @@ NATIVE = [
     ("selfheal_report = ['a.json', 'b.html']", "reports", "b.html"),
     ("selfheal_docker_runtime = 'runsc'", "docker_runtime", "'runsc'"),
     ("selfheal_docker_network = 'db'", "docker_network", "'db'"),
+    ("selfheal_max_requests_per_day = '9'", "max_requests_per_day", "9"),
+    ("selfheal_max_tokens_per_day = '9'", "max_tokens_per_day", "9"),
+    ("selfheal_max_cost_per_day = '0.25'", "max_cost_per_day", "0.25"),
+    ("selfheal_price = '1.25, 10'", "price", "(Decimal('1.25'), Decimal('10'))"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Limits around any `Model`: what a run may spend, and how fast.
+"""Limits around any `Model`: how fast it may be asked.
 
 What a request will cost is not known before its reply, so it is estimated: four characters
 a token for the prompt, and for the reply as much as the largest one so far.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Condition, Event, Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable
+from pytest_selfheal.errors import ModelUnavailable
+from pytest_selfheal.model.bounds import Bound, ask_within
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import ModelUsage, Reply
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _CHARACTERS_PER_TOKEN = 4
 _FIRST_REPLY_TOKENS = 1_000
-_LONG_REPLY_TOKENS = 16_000
 _LONGEST_WAIT_SECONDS = 900.0
 
 
@@ -51,101 +51,6 @@ class _Estimate:
             self._prompt_factor = max(self._prompt_factor, asked / plain)
         self._largest_reply = max(self._largest_reply, replied)
         return asked + replied
-
-
-class BudgetedModel:
-    """Refuses a request that the run's budget has no room for; a `Model`.
-
-    Checked before each request, over all threads: room for the estimated tokens is set
-    aside while a request is out. Where only what others have set aside is in the way, a
-    request waits for these to end, so that a pessimistic estimate ends no run early.
-    """
-
-    def __init__(self, model: Model, max_requests: int | None, max_tokens: int | None) -> None:
-        """Wrap a model.
-
-        Args:
-            model: Who answers.
-            max_requests: Requests in all, failed ones included; None for no limit.
-            max_tokens: Tokens in all, of prompts and replies; None for no limit.
-        """
-        self.name = model.name
-        self._model = model
-        self._max_requests = max_requests
-        self._max_tokens = max_tokens
-        self._changed = Condition()
-        self._requests = 0
-        self._tokens_used = 0
-        self._tokens_reserved = 0
-        self._estimate = _Estimate()
-
-    def ask(self, prompt: str, *, targets: Sequence[str], attempt: int) -> Reply:
-        """Pass the request on where the budget has room for it.
-
-        Raises:
-            BudgetExhausted: It has none; the line says which budget and how to raise it.
-            ModelUnavailable: As the wrapped model says.
-        """
-        reserved = self._reserve(prompt)
-        cost = 0
-        try:
-            reply = self._model.ask(prompt, targets=targets, attempt=attempt)
-            with self._changed:
-                cost = self._estimate.learn(prompt, reply)
-            return reply
-        finally:
-            with self._changed:
-                self._tokens_reserved -= reserved
-                self._tokens_used += cost
-                self._changed.notify_all()
-
-    def usage(self) -> ModelUsage:
-        """What the wrapped model says."""
-        return self._model.usage()
-
-    def close(self) -> None:
-        """Close the wrapped model."""
-        self._model.close()
-
-    def _reserve(self, prompt: str) -> int:
-        with self._changed:
-            while True:
-                self._check_requests()
-                needed = self._needed_tokens(prompt)
-                if self._max_tokens is None or (
-                    self._tokens_used + self._tokens_reserved + needed <= self._max_tokens
-                ):
-                    self._requests += 1
-                    self._tokens_reserved += needed
-                    return needed
-                if not self._tokens_reserved:
-                    self._exhausted(needed)
-                self._changed.wait()
-
-    def _check_requests(self) -> None:
-        if self._max_requests is not None and self._requests >= self._max_requests:
-            raise BudgetExhausted(
-                f"the budget of requests is used up ({self._requests:,} of "
-                f"{self._max_requests:,}): raise --selfheal-max-requests"
-            )
-
-    def _needed_tokens(self, prompt: str) -> int:
-        if self._max_tokens is None:
-            return 0
-        asked = self._estimate.prompt_tokens(prompt)
-        replied = self._estimate.reply_tokens
-        if replied is None:
-            # Nothing is known yet: a small budget is worth one try, alone, and a large one
-            # bears a few at once, however long the model thinks.
-            left = max(1, self._max_tokens - self._tokens_used - asked)
-            replied = min(left, max(_LONG_REPLY_TOKENS, left // 8))
-        return asked + replied
-
-    def _exhausted(self, needed: int) -> None:
-        raise BudgetExhausted(
-            f"the budget of tokens is used up ({self._tokens_used:,} of {self._max_tokens:,}, "
-            f"and the next request needs about {needed:,}): raise --selfheal-max-tokens"
-        )
 
 
 class RateLimitedModel:
@@ -194,7 +99,13 @@ class RateLimitedModel:
             self._tokens = SharedRate("tokens", tpm, state_dir)
 
     def ask(self, prompt: str, *, targets: Sequence[str], attempt: int) -> Reply:
-        """Wait for room, then pass the request on.
+        """Wait for room, then pass the request on; see `ask_within`."""
+        return self.ask_within(prompt, Bound(), targets=targets, attempt=attempt)
+
+    def ask_within(
+        self, prompt: str, bound: Bound, *, targets: Sequence[str], attempt: int
+    ) -> Reply:
+        """The same, within a bound.
 
         Raises:
             ModelUnavailable: The request alone is over the limit, or there was no room for
@@ -203,7 +114,7 @@ class RateLimitedModel:
         weight = self._take_tokens(prompt)
         if self._requests is not None:
             self._wait_for(self._requests, 1, "--selfheal-rpm")
-        reply = self._model.ask(prompt, targets=targets, attempt=attempt)
+        reply = ask_within(self._model, prompt, bound, targets=targets, attempt=attempt)
         with self._lock:
             # What the estimate missed is taken from the next request's minute.
             self._debt_tokens += max(0, self._estimate.learn(prompt, reply) - weight)

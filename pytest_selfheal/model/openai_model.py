@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from pytest_selfheal.errors import ModelUnavailable
+from pytest_selfheal.model.bounds import Bound
 from pytest_selfheal.model.endpoint import (
     advice,
     effective_base_url,
@@ -24,9 +27,17 @@ from pytest_selfheal.model.endpoint import (
     shown,
 )
 from pytest_selfheal.model.fold import encodable, one_line
+from pytest_selfheal.model.parameters import Parameters, memory_file
 from pytest_selfheal.model.redact import redact
 from pytest_selfheal.model.reply import read_reply
-from pytest_selfheal.model.wire import Answer, AnswerError, Api, error_message, read_answer
+from pytest_selfheal.model.wire import (
+    AnswerError,
+    Api,
+    Usage,
+    error_message,
+    read_answer,
+    retry_after,
+)
 from pytest_selfheal.records import ModelUsage, Reply
 
 if TYPE_CHECKING:
@@ -56,7 +67,8 @@ class OpenAIModel:
         base_url: str | None = None,
         api: Literal["auto", "responses", "chat"] = "auto",
         timeout_seconds: float = 180.0,
-        max_retries: int = 2,
+        temperature: float | None = None,
+        reasoning_effort: str | None = None,
     ) -> None:
         """Note where and how to ask; nothing is imported or sent yet.
 
@@ -65,17 +77,27 @@ class OpenAIModel:
             base_url: The endpoint; None for OPENAI_BASE_URL, else the SDK's own.
             api: Which API; `auto` is Responses on OpenAI's own endpoint, else Chat Completions.
             timeout_seconds: How long one try may take, from sending to the answer's last byte.
-            max_retries: How often the SDK tries again after time-outs, 429 and 5xx.
+            temperature: As the user wants it; None to leave it to the service.
+            reasoning_effort: The same.
         """
         self.name = name
         self._option = base_url
         self._base_url = effective_base_url(base_url)
         self.api: Api = ("responses" if is_openai(base_url) else "chat") if api == "auto" else api
         self._timeout_seconds = timeout_seconds
-        self._max_retries = max_retries
+        self.parameters = Parameters(
+            self.api,
+            temperature=temperature,
+            reasoning_effort=reasoning_effort,
+            is_openai=is_openai(base_url),
+        )
         self._lock = Lock()
         self._client: openai.OpenAI | None = None
         self._usage = ModelUsage(name=name)
+
+    def remember_in(self, folder: Path) -> None:
+        """Keep in this folder which parameters the model refuses, and heed what is there."""
+        self.parameters.remember_in(memory_file(folder, self._base_url, self.name, self.api))
 
     def warm_up(self) -> None:
         """Import the SDK and make the client ahead of the first request."""
@@ -84,14 +106,33 @@ class OpenAIModel:
             self._connected()
 
     def ask(self, prompt: str, *, targets: Sequence[str], attempt: int) -> Reply:
-        """Send a prompt and give the reply; see `protocols.Model`."""
+        """Send a prompt once and give the reply; see `protocols.Model`."""
+        return self.ask_within(prompt, Bound(), targets=targets, attempt=attempt)
+
+    def ask_within(
+        self, prompt: str, bound: Bound, *, targets: Sequence[str], attempt: int
+    ) -> Reply:
+        """The same, within a bound."""
         client = self._connected()
+        parameters = self.parameters.of(targets, bound.reply_tokens)
+        if bound.is_strict and not any("max_" in name for name in parameters):
+            self._fail(
+                "takes no bound for its reply, and a budget of tokens or money needs one: leave "
+                "that budget out, and limit requests instead",
+                fatal=True,
+            )
+        seconds = min(self._timeout_seconds, bound.seconds or self._timeout_seconds)
         self._count(requests=1)
-        with self._service_errors():
-            body = self._body(client, encodable(prompt))
+        with self._service_errors(seconds, parameters):
+            body = self._body(client, encodable(prompt), parameters, seconds)
             answer = read_answer(body, self.api)
-        self._count(answer=answer)
-        return read_reply(answer.text, answer.input_tokens, answer.output_tokens)
+        self._count(usage=answer.usage)
+        usage = answer.usage
+        return replace(
+            read_reply(answer.text, usage.input_tokens, usage.output_tokens),
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+        )
 
     def usage(self) -> ModelUsage:
         """What was asked so far; a request that failed counts, without tokens."""
@@ -119,7 +160,7 @@ class OpenAIModel:
         settings: dict[str, Any] = {
             "base_url": self._base_url,
             "timeout": self._timeout_seconds,
-            "max_retries": self._max_retries,
+            "max_retries": 0,  # each try is to be checked against the limits
         }
         try:
             try:
@@ -134,55 +175,48 @@ class OpenAIModel:
         except Exception as error:  # noqa: BLE001 - proxy or certificate settings that are none
             self._fail(f"cannot be used ({_words(error)}): check the proxy settings", fatal=True)
 
-    def _body(self, client: openai.OpenAI, prompt: str) -> bytes:
-        """Send and read, and once more where the connection breaks in the answer's middle.
-
-        The SDK's own retries end with the answer's headers.
-        """
-        try:
-            return self._body_once(client, prompt)
-        except _http_errors("RemoteProtocolError", "ReadError"):
-            if not self._max_retries:
-                raise
-            return self._body_once(client, prompt)
-
-    def _body_once(self, client: openai.OpenAI, prompt: str) -> bytes:
+    def _body(
+        self, client: openai.OpenAI, prompt: str, parameters: Mapping[str, Any], seconds: float
+    ) -> bytes:
         create: Callable[..., Any]
         if self.api == "responses":
             create = client.responses.with_streaming_response.create
-            # The service keeps a request for a month unless told not to.
-            arguments: dict[str, Any] = {"input": prompt, "store": False}
+            arguments: dict[str, Any] = {"input": prompt}
         else:
             create = client.chat.completions.with_streaming_response.create
             arguments = {"messages": [{"role": "user", "content": prompt}]}
-        with create(model=self.name, **arguments) as response:
-            return self._read(response.iter_bytes())
-
-    def _read(self, chunks: Iterator[bytes]) -> bytes:
         # The HTTP library's time-out starts anew with every byte that trickles in.
-        deadline = time.monotonic() + self._timeout_seconds
+        deadline = time.monotonic() + seconds
+        with create(model=self.name, timeout=seconds, **arguments, **parameters) as response:
+            return self._read(response.iter_bytes(), deadline, seconds)
+
+    def _read(self, chunks: Iterator[bytes], deadline: float, seconds: float) -> bytes:
         body = bytearray()
         for chunk in chunks:
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 raise AnswerError(f"answered with more than {MAX_BODY_BYTES:,} bytes")
             if time.monotonic() > deadline:
-                raise AnswerError(f"took longer than {self._timeout_seconds:g} s to answer")
+                raise AnswerError(f"took longer than {seconds:g} s to answer")
         return bytes(body)
 
-    def _count(self, *, requests: int = 0, answer: Answer | None = None) -> None:
+    def _count(self, *, requests: int = 0, usage: Usage | None = None) -> None:
+        usage = usage or Usage()
         with self._lock:
-            self._usage = ModelUsage(
-                name=self.name,
-                requests=self._usage.requests + requests,
-                input_tokens=self._usage.input_tokens + (answer.input_tokens if answer else 0),
-                output_tokens=self._usage.output_tokens + (answer.output_tokens if answer else 0),
+            before = self._usage
+            self._usage = replace(
+                before,
+                requests=before.requests + requests,
+                input_tokens=before.input_tokens + usage.input_tokens,
+                output_tokens=before.output_tokens + usage.output_tokens,
+                cached_tokens=before.cached_tokens + usage.cached_tokens,
+                reasoning_tokens=before.reasoning_tokens + usage.reasoning_tokens,
             )
 
     # --- failing -----------------------------------------------------------------------
 
     @contextmanager
-    def _service_errors(self) -> Iterator[None]:
+    def _service_errors(self, seconds: float, parameters: Mapping[str, Any]) -> Iterator[None]:
         """Turn everything that a service or the way to it does wrong into one line."""
         import openai
 
@@ -193,24 +227,47 @@ class OpenAIModel:
         try:
             yield
         except openai.APIStatusError as error:
-            self._fail_for_status(error)
+            self._fail_for_status(error, parameters)
         except timeouts:
             self._fail(
-                f"did not answer within {self._timeout_seconds:g} s: try again, "
-                "or use a faster model"
+                f"did not answer within {seconds:g} s: try again, or use a faster model",
+                retry_after=0.0,
+                may_have_cost=True,
             )
         except openai.APIConnectionError as error:
-            self._fail(f"cannot be reached ({_words(error.__cause__)}): {self._advice()}")
+            never_arrived = isinstance(error.__cause__, _http_errors("ConnectError"))
+            self._fail(
+                f"cannot be reached ({_words(error.__cause__)}): {self._advice()}",
+                retry_after=0.0,
+                may_have_cost=not never_arrived,
+            )
         except AnswerError as error:
-            words = _words(error)
-            hint = f": {self._advice()}" if words.endswith(("HTML", "JSON")) else ""
-            self._fail(f"{words}{hint}")
+            self._fail_for_answer(error)
         except _http_errors("HTTPError", "StreamError") as error:
-            self._fail(f"broke off its answer ({_words(error)}): try again")
+            self._fail(
+                f"broke off its answer ({_words(error)}): try again",
+                retry_after=0.0,
+                may_have_cost=True,
+            )
         except (openai.OpenAIError, RuntimeError) as error:  # e.g. closed meanwhile
             self._fail(f"cannot be asked ({_words(error)})")
 
-    def _fail_for_status(self, error: openai.APIStatusError) -> NoReturn:
+    def _fail_for_answer(self, error: AnswerError) -> NoReturn:
+        words, usage = _words(error), error.usage
+        self._count(usage=usage)
+        hint = f": {self._advice()}" if words.endswith(("HTML", "JSON")) else ""
+        self._fail(
+            f"{words}{hint}",
+            retry_after=0.0 if error.may_pass else None,
+            may_have_cost=usage is None,
+            input_tokens=usage.input_tokens if usage else 0,
+            output_tokens=usage.output_tokens if usage else 0,
+            cached_tokens=usage.cached_tokens if usage else 0,
+        )
+
+    def _fail_for_status(
+        self, error: openai.APIStatusError, parameters: Mapping[str, Any]
+    ) -> NoReturn:
         status, code = error.status_code, error.code or error.type or ""
         words = _service_words(error)
         if status in {401, 403}:
@@ -228,19 +285,32 @@ class OpenAIModel:
                 "and billing",
                 fatal=True,
             )
+        refused = self.parameters.refuse(parameters, status, error.body)
+        if refused is not None:
+            self._fail(
+                f"refuses the parameter {refused!r} ({status}{words}): it is left out from now on",
+                retry_after=0.0,
+                is_adjusted=True,
+            )
+        pause = retry_after(error.response.headers)
         if status == 429:
             self._fail(
-                f"limits the rate ({status}{words}): wait, or set --selfheal-rpm or --selfheal-tpm"
+                f"limits the rate ({status}{words}): wait, or set --selfheal-rpm or --selfheal-tpm",
+                retry_after=pause,
             )
-        advice = "try again later" if status >= 500 else "check --selfheal-model and --selfheal-api"
-        self._fail(f"answered with status {status}{words}: {advice}")
+        may_pass = status >= 500 or status in {408, 409, 425}
+        advice = "try again later" if may_pass else "check --selfheal-model and --selfheal-api"
+        self._fail(
+            f"answered with status {status}{words}: {advice}",
+            retry_after=pause if may_pass else None,
+        )
 
     def _advice(self) -> str:
         return advice(self._option)
 
-    def _fail(self, what: str, *, fatal: bool = False) -> NoReturn:
+    def _fail(self, what: str, **facts: Any) -> NoReturn:
         line = one_line(redact(f"the model's endpoint {shown(self._option)!r} {what}"), 500)
-        raise ModelUnavailable(line, fatal=fatal) from None
+        raise ModelUnavailable(line, **facts) from None
 
 
 def _words(error: BaseException | None) -> str:

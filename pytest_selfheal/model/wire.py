@@ -8,8 +8,12 @@ would let all of that through to fail later.
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from pytest_selfheal.errors import SelfHealError
@@ -18,16 +22,35 @@ Api = Literal["responses", "chat"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the service counted for a request and its reply."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    """With those that the model thought with, also where the service leaves them out."""
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The text of a reply and what the service counted for it."""
 
     text: str
-    input_tokens: int = 0
-    output_tokens: int = 0
+    usage: Usage = Usage()
 
 
 class AnswerError(SelfHealError):
-    """A body that holds no reply: the message completes `The endpoint …`."""
+    """A body that holds no reply: the message completes `The endpoint …`.
+
+    `may_pass` says that the same request may fare better; `usage` is what was counted all
+    the same, None where the body does not say.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+        self.usage = usage
 
 
 def read_answer(body: bytes, api: Api) -> Answer:
@@ -39,22 +62,58 @@ def read_answer(body: bytes, api: Api) -> Answer:
     try:
         data = json.loads(body.decode("utf-8"))
     except UnicodeDecodeError:
-        raise AnswerError("answered with bytes that are not UTF-8") from None
+        raise AnswerError("answered with bytes that are not UTF-8", may_pass=True) from None
     except (ValueError, RecursionError):
         looks_html = body.lstrip()[:1] == b"<"
-        raise AnswerError(f"answered with {'HTML' if looks_html else 'no JSON'}") from None
+        what = "HTML" if looks_html else "no JSON"
+        raise AnswerError(f"answered with {what}", may_pass=not looks_html) from None
     if not isinstance(data, dict):
-        raise AnswerError("answered with JSON that is no object")
+        raise AnswerError("answered with JSON that is no object", may_pass=True)
+    usage = _usage(data)
     error = error_message(data)
     if error is not None:
-        raise AnswerError(f"answered with an error: {error}")
-    text = _responses_text(data) if api == "responses" else _chat_text(data)
+        raise AnswerError(f"answered with an error: {error}", may_pass=True, usage=usage)
+    try:
+        text = _responses_text(data) if api == "responses" else _chat_text(data)
+    except AnswerError as problem:
+        problem.usage = usage
+        raise
+    return Answer(text=text, usage=usage or Usage())
+
+
+def _usage(data: Mapping[str, Any]) -> Usage | None:
+    """The service's own counts, None where it counted nothing."""
     usage = _mapping(data.get("usage"))
-    return Answer(
-        text=text,
-        input_tokens=_count(usage, "input_tokens", "prompt_tokens"),
-        output_tokens=_count(usage, "output_tokens", "completion_tokens"),
+    asked = _count(usage, "input_tokens", "prompt_tokens")
+    replied = _count(usage, "output_tokens", "completion_tokens")
+    details = _mapping(usage.get("output_tokens_details") or usage.get("completion_tokens_details"))
+    thought = _count(details, "reasoning_tokens")
+    # Some services count what was thought beside the reply; the total gives them away.
+    replied = max(replied, thought, _count(usage, "total_tokens") - asked)
+    if not asked and not replied:
+        return None
+    details = _mapping(usage.get("input_tokens_details") or usage.get("prompt_tokens_details"))
+    return Usage(
+        input_tokens=asked,
+        output_tokens=replied,
+        cached_tokens=min(asked, _count(details, "cached_tokens")),
+        reasoning_tokens=thought,
     )
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """The seconds that a service asks to be left alone for; 0.0 where it asks for none."""
+    with suppress(ValueError, OverflowError):
+        milliseconds = float(headers.get("retry-after-ms", ""))
+        if math.isfinite(milliseconds):
+            return max(0.0, milliseconds / 1000)
+    value = headers.get("retry-after", "")
+    with suppress(ValueError, OverflowError):
+        seconds = float(value)
+        return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+    with suppress(ValueError, TypeError, OverflowError):
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    return 0.0
 
 
 def error_message(data: object) -> str | None:
@@ -71,14 +130,14 @@ def error_message(data: object) -> str | None:
 def _chat_text(data: Mapping[str, Any]) -> str:
     choices = data.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise AnswerError("answered without any choice")
+        raise AnswerError("answered without any choice", may_pass=True)
     choice = _mapping(choices[0])
     message = _mapping(choice.get("message"))
     if message.get("refusal"):
         raise AnswerError(f"refused: {message['refusal']}")
     _check_ending(choice.get("finish_reason"))
     if "content" not in message:
-        raise AnswerError("answered without a message's content")
+        raise AnswerError("answered without a message's content", may_pass=True)
     return "".join(_texts(message["content"], {"text"}))
 
 
@@ -87,12 +146,12 @@ def _responses_text(data: Mapping[str, Any]) -> str:
     if data.get("status") == "incomplete":
         _check_ending(_mapping(data.get("incomplete_details")).get("reason") or "length")
     if data.get("status") in {"failed", "cancelled"}:
-        raise AnswerError(f"answered with status {data['status']!r}")
+        raise AnswerError(f"answered with status {data['status']!r}", may_pass=True)
     if not isinstance(output, list):
-        raise AnswerError("answered without an output")
+        raise AnswerError("answered without an output", may_pass=True)
     messages = [item for item in output if _mapping(item).get("type") == "message"]
     if not messages:
-        raise AnswerError("answered without a message in its output")
+        raise AnswerError("answered without a message in its output", may_pass=True)
     for item in messages:
         for part in _parts(item.get("content")):
             if part.get("type") == "refusal":

@@ -147,9 +147,14 @@ def _totals(report: HealReport) -> Line:
 def _spent(report: HealReport) -> Iterator[str]:
     model = report.model
     if model.requests:
-        tokens = f"{model.input_tokens} tokens in, {model.output_tokens} out"
+        facts = [f"{model.input_tokens} tokens in", f"{model.output_tokens} out"]
+        if model.cost is not None:
+            facts.append(f"${model.cost:.4f}")
         name = f" to {one_line(model.name)}" if model.name else ""
-        yield f"{count(model.requests, 'request')}{name} ({tokens})"
+        yield f"{count(model.requests, 'request')}{name} ({', '.join(facts)})"
+    if model.stored_replies:
+        number = model.stored_replies
+        yield f"{number} stored {'reply' if number == 1 else 'replies'}"
     if report.verifications:
         place = f" in {one_line(report.backend)}" if report.backend else ""
         yield f"{count(report.verifications, 'verification')}{place}"
