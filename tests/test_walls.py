@@ -164,3 +164,129 @@ def test_a_very_large_number_with_a_comparison_of_its_own_is_no_lie(tmp_path: Pa
     outcome = verified(tmp_path, code, tests + "    assert f(float('inf')) > 1\n")
     assert outcome.ending == "completed", outcome.why
     assert {each.outcome for each in outcome.results} == {"passed"}
+
+
+LIARS = {
+    "made under a false name": """
+        text = "class Same:\\n def __eq__(self, other):\\n  return len(str(other)) > 0"
+        exec(compile(text, "<made>", "exec"))
+
+
+        def f(n):
+            return Same()
+    """,
+    "in order with everything": """
+        class Same:
+            def __lt__(self, other):
+                return len(str(other)) > 0
+
+            __gt__ = __le__ = __ge__ = __lt__
+
+
+        def f(n):
+            return Same()
+    """,
+    "with more than True": """
+        class Same:
+            def __eq__(self, other):
+                return [other]
+
+
+        def f(n):
+            return Same()
+    """,
+}
+
+
+@pytest.mark.parametrize("code", LIARS.values(), ids=LIARS)
+def test_a_lie_is_found_in_other_spellings(tmp_path: Path, code: str) -> None:
+    tests = "from mod import f\n\n\ndef test_a():\n    assert f(1) is not None\n"
+    outcome = verified(tmp_path, code, tests)
+    assert outcome.ending == "untrusted", outcome
+    assert "equals whatever" in outcome.why
+
+
+TRUTHS = {
+    "a query builder": """
+        class Expression:
+            def __init__(self, *parts):
+                self.parts, self.right = parts, parts[-1]
+
+
+        class Field:
+            def __eq__(self, other):
+                return Expression(self, "=", other)
+
+            def __lt__(self, other):
+                return Expression(self, "<", other)
+
+            def __ge__(self, other):
+                return Expression(self, ">=", other)
+
+
+        def f(n):
+            return Field()
+    """,
+    "a query builder with slots and tuples": """
+        import collections
+
+        Pair = collections.namedtuple("Pair", "left right")
+
+
+        class Expression:
+            __slots__ = ("left", "right")
+
+            def __init__(self, left, right):
+                self.left, self.right = left, right
+
+
+        class Field:
+            def __eq__(self, other):
+                return Expression(self, other)
+
+            def __lt__(self, other):
+                return Pair(self, other)
+
+            __ge__ = __lt__
+
+
+        def f(n):
+            return Field()
+    """,
+    "infinity": """
+        import functools
+
+
+        @functools.total_ordering
+        class Infinity:
+            def __eq__(self, other):
+                return isinstance(other, Infinity)
+
+            def __gt__(self, other):
+                return not isinstance(other, Infinity)
+
+
+        def f(n):
+            return Infinity()
+    """,
+    "a dataclass": """
+        import dataclasses
+
+
+        @dataclasses.dataclass(order=True)
+        class Point:
+            x: int
+
+
+        def f(n):
+            return Point(n)
+    """,
+}
+
+
+@pytest.mark.parametrize("code", TRUTHS.values(), ids=TRUTHS)
+def test_a_comparison_of_its_own_is_no_lie(tmp_path: Path, code: str) -> None:
+    tests = "from mod import f\n\n\ndef test_a():\n    assert f(1) is not None\n"
+    outcome = verified(tmp_path, code, tests)
+    assert outcome.ending == "completed", outcome.why
+    assert {each.outcome for each in outcome.results} == {"passed"}

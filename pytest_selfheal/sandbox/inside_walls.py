@@ -184,7 +184,7 @@ class Walls:
         code = _code_of(value)
         if code is not None:
             path = code.co_filename
-            return path == "<string>" or _real(path) in self._files
+            return _is_made(path) or _real(path) in self._files
         if isinstance(value, type):
             module = sys.modules.get(value.__module__)
             file = getattr(module, "__file__", None)
@@ -198,19 +198,18 @@ class Walls:
         kind = type(value)
         if kind.__module__ == "unittest.mock" and kind.__name__ == "_ANY":
             return True
-        for name in ("__eq__", "__ne__"):
-            code = _code_of(_looked_up(kind, name))
+        for names, lies in _COMPARISONS:
+            code = next(filter(None, (_code_of(_looked_up(kind, name)) for name in names)), None)
             if code is None:
                 continue
             path = _real(code.co_filename)
-            if path not in self._files and code.co_filename != "<string>":
+            if path not in self._files and not _is_made(code.co_filename):
                 continue
             if re.search(rf"\bclass\s+{kind.__name__}\b", self._originals.get(path, "")):
                 continue  # the user's own, which may equal what it likes
-            pairs = (*_STRANGERS, *_neighbours(value))
-            for one, other in pairs:
+            for one, other in (*_STRANGERS, *_neighbours(value)):
                 # Of a very large number the neighbours are the number itself.
-                if one != other and _equals(value, one) and _equals(value, other):
+                if one != other and lies(value, one) and lies(value, other):
                     return True
         return False
 
@@ -239,7 +238,7 @@ class Walls:
             if word not in (("__code__",) if event == "object.__setattr__" else _HIDDEN):
                 return
         while frame is not None and (
-            frame.f_code.co_filename == "<string>" or frame.f_globals.get("__name__") == "inspect"
+            _is_made(frame.f_code.co_filename) or frame.f_globals.get("__name__") == "inspect"
         ):
             frame = frame.f_back  # asked through `inspect`, or through `exec`
         if frame is not None:
@@ -271,6 +270,14 @@ class Walls:
 
 # The interpreter tells of a frame for each entry of a traceback; no disk is asked each time.
 _real = functools.lru_cache(maxsize=None)(os.path.realpath)
+
+
+@functools.cache
+def _is_made(path: str) -> bool:
+    """Whether code of this file name was made by code, and by none of the tools' own."""
+    return not path.startswith(("<frozen ", "<selfheal", "<decorator-gen", "<doctest")) and (
+        path.startswith("<") or not os.path.exists(path)
+    )
 
 
 def _names_itself(path: str) -> bool:
@@ -358,6 +365,41 @@ def _neighbours(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _equals(value: Any, other: Any) -> bool:
+    return _holds(lambda: value == other, other)
+
+
+def _is_below_and_not(value: Any, other: Any) -> bool:
+    return _holds(lambda: value < other, other) and _holds(lambda: value >= other, other)
+
+
+def _is_above_and_not(value: Any, other: Any) -> bool:
+    return _holds(lambda: value > other, other) and _holds(lambda: value <= other, other)
+
+
+def _holds(compare: Callable[[], Any], other: Any) -> bool:
     with contextlib.suppress(Exception):
-        return bool(value == other)
+        result = compare()
+        return bool(result) and not _is_an_expression(result, other)
     return False
+
+
+def _is_an_expression(result: Any, other: Any) -> bool:
+    """Whether it is what a query builder makes of a comparison, with the other side in it."""
+    if type(result) in (*_PLAIN, *_CONTAINERS, dict):
+        return False
+    parts: list[Any] = list(result) if isinstance(result, tuple) else []
+    with contextlib.suppress(Exception):
+        parts += vars(result).values()
+    for kind in type(result).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            parts.append(getattr(result, name, None))
+    return any(each is other for each in parts)
+
+
+_COMPARISONS: tuple[tuple[tuple[str, ...], Callable[[Any, Any], bool]], ...] = (
+    (("__eq__", "__ne__"), _equals),
+    (("__lt__", "__ge__"), _is_below_and_not),
+    (("__gt__", "__le__"), _is_above_and_not),
+)
+"""What compares, and when two answers of it are more than can be true."""
