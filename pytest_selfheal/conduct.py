@@ -78,6 +78,11 @@ class Conduct:
             if self._config.option.verbose > 0:
                 self._config.notify_exception(_info_of(error), self._config.option)
         usage = self._preparation.model.usage()
+        if usage.stored_replies:
+            self._notes.append(
+                f"replies that were there already, at no cost: {usage.stored_replies} "
+                "(--selfheal-fresh asks anew)"
+            )
         if self._preparation.pool is not None:
             backend = self._preparation.pool.backend
             verifications = self._preparation.pool.verifications

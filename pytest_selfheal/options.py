@@ -72,6 +72,13 @@ OPTIONS: tuple[Option, ...] = (
         help="Heal after the run: fill in the marked stubs that failing tests reach.",
     ),
     Option(
+        flag="--selfheal-fresh",
+        kind="flag",
+        default=False,
+        help="Ask anew what was asked before, instead of going on with the replies that are "
+        "stored.",
+    ),
+    Option(
         flag="--selfheal-mode",
         ini="selfheal_mode",
         metavar="MODE",
