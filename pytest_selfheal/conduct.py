@@ -92,6 +92,11 @@ class Conduct:
             self._notes.append(f"interrupted: {done} written; run again for the rest")
         self._outlive_output()
         usage = self._preparation.model.usage()
+        if usage.stored_replies:
+            self._notes.append(
+                f"replies that were there already, at no cost: {usage.stored_replies} "
+                "(--selfheal-fresh asks anew)"
+            )
         if self._preparation.pool is not None:
             backend = self._preparation.pool.backend
             verifications = self._preparation.pool.verifications

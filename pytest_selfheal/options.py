@@ -89,6 +89,13 @@ OPTIONS: tuple[Option, ...] = (
         "would be asked for with it, and the prompt.",
     ),
     Option(
+        flag="--selfheal-fresh",
+        kind="flag",
+        default=False,
+        help="Ask anew what was asked before, instead of going on with the replies that are "
+        "stored.",
+    ),
+    Option(
         flag="--selfheal-mode",
         ini="selfheal_mode",
         metavar="MODE",

@@ -84,6 +84,8 @@ class Settings:
     max_reply_tokens: int | None = None
     temperature: float | None = None
     reasoning_effort: str | None = None
+    fresh: bool = False
+    """Replies that are stored are not used."""
 
     @property
     def has_costly_budget(self) -> bool:
@@ -133,6 +135,7 @@ def read_settings(config: pytest.Config) -> Settings:
         values["base_url"] = _base_url_of(os.environ, config.rootpath)
     return Settings(
         enabled=bool(config.getoption("selfheal")),
+        fresh=bool(config.getoption("selfheal_fresh")),
         limits=Limits(
             timeout_seconds=values.pop("timeout"),
             memory_bytes=values.pop("memory"),

@@ -151,6 +151,7 @@ def test_defaults(run: Run) -> None:
         "max_reply_tokens": "None",
         "temperature": "None",
         "reasoning_effort": "None",
+        "fresh": "False",
         "root_dir": repr(run.root),
         "invocation_dir": repr(run.root),
     }

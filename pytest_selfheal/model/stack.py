@@ -1,7 +1,7 @@
 """The layers around the model that a run asks, from the service outwards.
 
-Rates and budgets are checked for each try, so they stand inside the retries. The recording
-is outermost: it holds what the run was told.
+Rates and budgets are checked for each try, so they stand inside the retries; a stored reply
+costs nothing, so it stands outside. The recording is outermost: it holds what the run was told.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from pathlib import Path
 from pytest_selfheal.errors import UsageError
 from pytest_selfheal.model.accounts import Caps, DayAccount
 from pytest_selfheal.model.budget import BudgetedModel, no_price
+from pytest_selfheal.model.endpoint import effective_base_url
 from pytest_selfheal.model.limits import RateLimitedModel
 from pytest_selfheal.model.openai_model import OpenAIModel
 from pytest_selfheal.model.prices import NANODOLLARS, GivenPrice, Price, price_of
 from pytest_selfheal.model.recording import RecordingModel
 from pytest_selfheal.model.retrying import RetryingModel
+from pytest_selfheal.model.stored import StoringModel
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.settings import Settings
 
@@ -61,7 +63,13 @@ def limited(
         on_wait=on_wait,
     )
     if not is_replay:
-        model = RetryingModel(model, on_wait=on_wait)
+        model = StoringModel(
+            RetryingModel(model, on_wait=on_wait),
+            state_dir / "replies",
+            _asked_with(settings),
+            is_fresh=settings.fresh,
+            on_wait=on_wait,
+        )
     if settings.record is not None:
         model = RecordingModel(model, settings.record)
     return model
@@ -92,6 +100,16 @@ def known_price(settings: Settings, *, is_ours: bool) -> Price | None:
     if not is_ours:  # the list knows endpoints, and not what a plugin asks
         return GivenPrice(settings.price) if settings.price is not None else None
     return price_of(settings.price, settings.model, settings.base_url)
+
+
+def _asked_with(settings: Settings) -> dict[str, object]:
+    """What beside its prompt decides what a request is answered with."""
+    return {
+        "endpoint": effective_base_url(settings.base_url),
+        "api": settings.api,
+        "temperature": settings.temperature,
+        "effort": settings.reasoning_effort,
+    }
 
 
 def _day_caps(settings: Settings) -> Caps:
