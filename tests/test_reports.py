@@ -186,7 +186,16 @@ def test_json_is_what_the_contract_says() -> None:
         "mode": "apply",
         "exit_status": 1,
         "seconds": 3.2,
-        "model": {"name": "gpt-x", "requests": 3, "input_tokens": 1200, "output_tokens": 340},
+        "model": {
+            "name": "gpt-x",
+            "requests": 3,
+            "input_tokens": 1200,
+            "output_tokens": 340,
+            "cached_tokens": 0,
+            "reasoning_tokens": 0,
+            "cost": None,
+            "stored_replies": 0,
+        },
         "sandbox": {"backend": "docker", "verifications": 4},
     }
     assert values["stubs"][0] == {

@@ -63,8 +63,10 @@ def limited(
         on_wait=on_wait,
     )
     if not is_replay:
+        model = RetryingModel(model, on_wait=on_wait)
+    if is_ours:  # a plugin's model may answer otherwise the next time, and costs what it costs
         model = StoringModel(
-            RetryingModel(model, on_wait=on_wait),
+            model,
             state_dir / "replies",
             _asked_with(settings),
             is_fresh=settings.fresh,
