@@ -152,6 +152,10 @@ def test_one_function_is_healed_by_the_second_reply(tmp_path: Path, backend: str
         "requests": 2,
         "input_tokens": run.report["model"]["input_tokens"],
         "output_tokens": run.report["model"]["output_tokens"],
+        "reasoning_tokens": 0,
+        "cached_tokens": 0,
+        "cost": None,
+        "stored_replies": 0,
     }
     assert run.report["model"]["input_tokens"] > 0
     assert run.report["sandbox"] == {"backend": backend, "verifications": 4}
