@@ -21,6 +21,7 @@ from pytest_selfheal.healing.holdout import EVERYTHING_SHOWN, Holdout
 from pytest_selfheal.healing.kit import Kit
 from pytest_selfheal.healing.run import Heal
 from pytest_selfheal.healing.session import SessionRecord
+from pytest_selfheal.interrupts import Interrupts
 from pytest_selfheal.records import (
     Attempt,
     Candidate,
@@ -75,11 +76,13 @@ class World:
     """Why pieces do not go together."""
     attempts: int = 5
     jobs: int = 8
+    backend: str = "docker"
     most_verifications: int = 100_000
     requests: list[tuple[str, ...]] = field(default_factory=list)
     asked: dict[str, int] = field(default_factory=dict)
     verified: list[tuple[str, ...]] = field(default_factory=list)
     runs: dict[str, int] = field(default_factory=dict)
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
     def __repr__(self) -> str:
         """Short enough for a failing example to be read."""

@@ -89,6 +89,7 @@ def test_every_option_but_those_that_say_what_to_do_has_an_ini_twin() -> None:
         "--selfheal",
         "--selfheal-doctor",
         "--selfheal-explain",
+        "--selfheal-fresh",
     ]
 
 
