@@ -6,7 +6,7 @@ SCRATCH := .demo
 # Processes that share the tests; `make test WORKERS=0` runs them in one, in order.
 WORKERS ?= auto
 
-.PHONY: demo test faults lint bench libraries picture clean
+.PHONY: demo test adversary faults lint bench libraries picture clean
 
 # The recorded replies where there is no key; the real model where there is one.
 ifdef OPENAI_API_KEY
@@ -36,6 +36,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	@$(BIN)/python -m pytest -n $(WORKERS)
+
+# Every reply of the corpora in every sandbox.
+adversary: $(VENV)/installed
+	@SELFHEAL_ALL_CASES=1 $(BIN)/python -m pytest -n $(WORKERS) tests/adversary
 
 # A heal killed at every step, and many runs at once; prints its counts. Takes a while.
 faults: $(VENV)/installed
