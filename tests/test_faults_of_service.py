@@ -79,7 +79,7 @@ SLOW_WITH_CODE = """
         if "selfheal" in os.environ.get("TMPDIR", "") and mod.sub(3, 2) == 1:
             subprocess.run([sys.executable, "-c", "import time; time.sleep(601)"])
 """
-END_SECONDS = 20
+END_SECONDS = 60
 """Generous: what is promised is a few seconds, on a machine that does nothing else."""
 
 
@@ -253,7 +253,7 @@ def test_an_interrupted_run_leaves_nothing(project: Project, where: str, backend
     with hanging_run(project, where, backend) as hanging:
         # Ctrl-C in a terminal goes to all of the foreground's processes.
         status, output = end(hanging, lambda: os.killpg(hanging.process.pid, signal.SIGINT))
-        assert eventually(5, lambda: not hanging.leftovers()), hanging.leftovers()
+        assert eventually(END_SECONDS, lambda: not hanging.leftovers()), hanging.leftovers()
     run = project.outcome(status, output.encode(), before)
     assert status == 2, output
     assert run.statuses()[ADD] == "unhealed"
