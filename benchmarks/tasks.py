@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_selfheal.records import Job, Watch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -42,6 +44,17 @@ class Task:
     def solution(self) -> str:
         """The module with the right body and no marker."""
         return self._definition(self.body)
+
+    def job(self) -> Job:
+        """The verification of its solution, with all that a verdict asks for."""
+        solution = self.solution()
+        line = solution[: solution.index("def ")].count("\n") + 1
+        return Job(
+            nodes=(self.test_path,),
+            overlay={self.path: solution.encode()},
+            watch=(Watch(key=self.target, path=self.path, first_line=line),),
+            under_trial=frozenset({self.target}),
+        )
 
     def tests(self) -> str:
         """The test module."""

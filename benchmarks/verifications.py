@@ -22,10 +22,7 @@ def parked(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]:
     """A parked sandbox's job, and a cold one, against a plain run of the same tests."""
     tasks = TASKS[:1]
     project = write_project(folder, tasks, solved=False)
-    job = Job(
-        nodes=(tasks[0].test_path,),
-        overlay={tasks[0].path: tasks[0].solution().encode()},
-    )
+    job = tasks[0].job()
     with ExitStack() as stack:
         sides: dict[str, Callable[[], float]] = {
             "plain": lambda: plain_pytest(folder, tasks).seconds

@@ -29,11 +29,6 @@ FILES = 2000
 FILE_BYTES = 10 * 2**10
 
 
-def _job() -> Job:
-    task = TASKS[0]
-    return Job(nodes=(task.test_path,), overlay={task.path: task.solution().encode()})
-
-
 def _checked(sandbox: Sandbox, job: Job) -> float:
     """The seconds of a job in a parked sandbox, which must be green."""
     begun = time.perf_counter()
@@ -62,7 +57,7 @@ def series(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]:
 
 
 def _series(project: Path, rounds: int, name: str) -> Iterator[Figure]:
-    job = _job()
+    job = TASKS[0].job()
     with launcher(name, project) as made:
         for _ in range(WARM_UPS):
             _verified(made, job)
@@ -204,7 +199,7 @@ def large_project(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[F
     for number in range(FILES):
         (large / f"data{number // 100}").mkdir(exist_ok=True)
         (large / f"data{number // 100}" / f"{number}.bin").write_bytes(os.urandom(FILE_BYTES))
-    job = _job()
+    job = TASKS[0].job()
     with ExitStack() as stack:
         sides: dict[str, Callable[[], float]] = {}
         for name in sandboxes:
@@ -230,7 +225,7 @@ def under_load(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figu
     """A parked job against a plain run while eight processes want the processors."""
     tasks = TASKS[:1]
     project = write_project(folder, tasks, solved=False)
-    job = _job()
+    job = TASKS[0].job()
     with ExitStack() as stack:
         sides: dict[str, Callable[[], float]] = {
             "plain": lambda: plain_pytest(folder, tasks).seconds
