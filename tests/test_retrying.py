@@ -162,8 +162,7 @@ def test_a_pause_that_is_asked_for_holds_for_all(connect: Callable[..., Retrying
 
 def test_a_pause_ends_with_the_run(connect: Callable[..., RetryingModel]) -> None:
     with ScriptedServer({TARGET: [Fault(status=503, headers={"Retry-After": "200"})]}) as server:
-        model = connect(server)
-        Thread(target=lambda: (time.sleep(0.3), model.close())).start()
+        model = connect(server, on_wait=lambda *_: model.close())
         with pytest.raises(ModelUnavailable, match="the run ended while a request waited"):
             ask(model)
 
