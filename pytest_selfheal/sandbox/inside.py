@@ -76,8 +76,8 @@ class Channel:
         return b"".join(parts)
 
 
-def serve() -> None:
-    """Park, run one job, answer, end."""
+def serve(reader: Any) -> None:
+    """Park, run one job, answer; `reader` is an `inside_ahead.Ahead`."""
     # The descriptors are moved so that nothing that prints can reach the host.
     channel = Channel(os.dup(0), os.dup(1))
     null = os.open(os.devnull, os.O_RDWR)
@@ -91,14 +91,15 @@ def serve() -> None:
     try:
         if setup["has_files"]:
             unpack(channel.receive(), setup["root"])
-        modules = {"confine": confine, **warm_up(setup)}
+        modules = {"confine": confine, **warm_up(setup, reader)}
         confine.put_handlers_aside()
     except Exception as error:  # noqa: BLE001 - whatever it is, the host must be told
         channel.send({"error": f"{type(error).__name__}: {error}"})
         return
     os.dup2(null, 2)
     os.close(null)
-    channel.send({"ready": True})
+    noted = reader.noted() if setup["tells_what_it_reads"] else None
+    channel.send({"ready": True, "read": noted})
     job = json.loads(channel.receive())
     channel.send(run(channel, setup, job, modules))
 
@@ -112,7 +113,7 @@ def unpack(data: bytes, root: str) -> None:
             archive.extractall(root)  # noqa: S202
 
 
-def warm_up(setup: dict[str, Any]) -> Modules:
+def warm_up(setup: dict[str, Any], reader: Any) -> Modules:
     """Import what every job needs, so that a job pays for a fork alone.
 
     Returns the modules made of the texts that the host sent.
@@ -125,20 +126,22 @@ def warm_up(setup: dict[str, Any]) -> Modules:
     importlib.invalidate_caches()
     sys.argv[:] = ["pytest"]
     gc.disable()  # all that is loaded now stays
-    modules = {
-        name: module_of_ours(f"selfheal_inside_{name}", source)
-        for name, source in setup["sources"].items()
-    }
-    pytest = importlib.import_module("pytest")
+    with reader:
+        modules = {
+            name: module_of_ours(f"selfheal_inside_{name}", source)
+            for name, source in setup["sources"].items()
+        }
+        pytest = importlib.import_module("pytest")
     if setup["own_package"] and importlib.util.find_spec("pytest_selfheal") is None:
         provide_own_package(setup["own_package"])
         setup["args"] += ["-p", "pytest_selfheal.plugin"]
-    remember_metadata()
+    remember_metadata(reader)
     # First the session: what pytest rewrites for its asserts must be imported by it.
-    run_empty_session(pytest, setup["plugin_args"], modules["session"].Calm())
-    with warnings.catch_warnings():
+    with reader:
+        run_empty_session(pytest, setup["plugin_args"], modules["session"].Calm())
+    modules["walls"].remember_runner()
+    with warnings.catch_warnings(), reader:
         warnings.simplefilter("ignore")
-        modules["walls"].remember_runner()
         for name in setup["warm"]:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
@@ -156,7 +159,7 @@ def module_of_ours(name: str, source: str) -> types.ModuleType:
     return module
 
 
-def remember_metadata() -> None:
+def remember_metadata(reader: Any) -> None:
     """Read each package's metadata once: every session of pytest asks for all of it."""
     plain = importlib.metadata.PathDistribution.read_text
     texts: dict[tuple[str, str], str | None] = {}
@@ -164,7 +167,7 @@ def remember_metadata() -> None:
     def read_text(self: Any, filename: Any) -> str | None:
         key = str(self._path), str(filename)
         if key not in texts:
-            texts[key] = plain(self, filename)
+            texts[key] = reader.text(*key) if reader.knows(*key) else plain(self, filename)
         return texts[key]
 
     importlib.metadata.PathDistribution.read_text = read_text  # type: ignore[method-assign]
@@ -357,8 +360,3 @@ def oom_kills() -> int | None:
                 if name == "oom_kill":
                     return int(value)
     return None
-
-
-if __name__ == "selfheal_inside":
-    serve()
-    os._exit(0)

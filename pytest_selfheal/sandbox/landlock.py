@@ -25,6 +25,7 @@ from pytest_selfheal.sandbox.leftovers import Premises
 from pytest_selfheal.sandbox.names import NOBODY
 from pytest_selfheal.sandbox.parked import BOOTSTRAP, ParkedSandbox
 from pytest_selfheal.sandbox.pipes import PipeChannel
+from pytest_selfheal.sandbox.read_ahead import ReadAhead
 from pytest_selfheal.sandbox.workspace import Workspace, left_out
 
 _DEVICES = ("/dev/zero", "/dev/random", "/dev/urandom", "/dev/full")
@@ -55,7 +56,10 @@ class LandlockLauncher:
         ]
         self._premises = Premises()
         self._read_paths = workspace.read_paths
-        self._workspace = _with_links(workspace, self._premises.folder / "importable")
+        importable = self._premises.folder / "importable"
+        self._workspace = _with_links(workspace, importable)
+        # Every opening of a file asks the supervisor in here.
+        self._ahead = ReadAhead(importable / "read-ahead", [*self._read_paths, str(importable)])
 
     def launch(self) -> ParkedSandbox:
         """Start a confined Python and park it."""
@@ -75,6 +79,7 @@ class LandlockLauncher:
             files=None,
             # It kills what goes over its memory, and keeps no count of it.
             killed_for_memory=lambda: True,
+            ahead=self._ahead,
         )
 
     def close(self) -> None:

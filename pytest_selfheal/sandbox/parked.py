@@ -18,6 +18,7 @@ from pytest_selfheal.records import Job, Limits, RunOutcome
 from pytest_selfheal.sandbox.conclude import conclude
 from pytest_selfheal.sandbox.frames import Channel, pack, pack_json, receive_json
 from pytest_selfheal.sandbox.inside_watch import MAX_STRETCH
+from pytest_selfheal.sandbox.read_ahead import ReadAhead
 from pytest_selfheal.sandbox.workspace import Workspace
 
 START_SECONDS = 60.0
@@ -35,8 +36,15 @@ def read(size):
             os._exit(0)
         data += part
     return data
-text = read(int.from_bytes(read(4), "big"))
-exec(compile(text, "<selfheal>", "exec"), {"__name__": "selfheal_inside"})
+def text():
+    return compile(read(int.from_bytes(read(4), "big")), "<selfheal>", "exec")
+ahead = {"__name__": "selfheal_inside_ahead"}
+exec(text(), ahead)
+inside = {"__name__": "selfheal_inside"}
+with ahead["reader"]:
+    exec(text(), inside)
+inside["serve"](ahead["reader"])
+os._exit(0)
 """
 
 _INSIDE = (
@@ -68,6 +76,7 @@ class ParkedSandbox:
         data_limit_bytes: int | None = None,
         is_hidden: bool = False,
         must_filter: bool = False,
+        ahead: ReadAhead | None = None,
     ) -> None:
         """Send the supervisor and the files, and wait until it is parked.
 
@@ -86,6 +95,7 @@ class ParkedSandbox:
                 be kept from the code in there as well.
             must_filter: Nothing but the supervisor puts a filter of system calls over the
                 code in there.
+            ahead: What was read while others started, and is told what this one reads.
 
         Raises:
             SandboxFailed: It did not come up. The channel is destroyed.
@@ -111,11 +121,16 @@ class ParkedSandbox:
             "has_files": files is not None,
             "is_hidden": is_hidden,
             "must_filter": must_filter,
+            "tells_what_it_reads": ahead is not None and ahead.file is None,
         }
-        frames = [_source("inside.py").encode(), json.dumps(setup).encode()]
-        self._park(b"".join(map(pack, frames if files is None else [*frames, files])))
+        reading = f"{_source('inside_ahead.py')}\nreader = Ahead({ahead and ahead.file!r})\n"
+        texts = [reading, _source("inside.py"), json.dumps(setup)]
+        frames = [text.encode() for text in texts]
+        answer = self._park(b"".join(map(pack, frames if files is None else [*frames, files])))
+        if ahead is not None:
+            ahead.learn(answer.get("read"))
 
-    def _park(self, data: bytes) -> None:
+    def _park(self, data: bytes) -> dict[str, Any]:
         try:
             deadline = time.monotonic() + START_SECONDS
             self._channel.send(data, deadline)
@@ -130,6 +145,7 @@ class ParkedSandbox:
         if "error" in answer:
             self._channel.destroy()
             raise SandboxFailed(f"the sandbox did not start: {answer['error']}")
+        return answer
 
     def run(self, job: Job) -> RunOutcome:
         """Run a job; what the code in there does is an outcome, never an exception."""
