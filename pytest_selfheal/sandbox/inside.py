@@ -260,7 +260,7 @@ def run_alone(
     bare = {each["key"] for each in job["watch"] if not each["has_code"]}
     doubtful = reports.doubtful(lines, bare)
     for node in [*reports.lost(lines)[:MAX_ALONE], *doubtful[:MAX_DOUBTFUL]]:
-        single = {**job, "nodes": [node], "checks": {}, "shuffle_seed": None}
+        single = {**job, "nodes": [node], "checks": {}, "shuffle_seed": None, "early_end": None}
         again = run_tests(channel, setup, single, deadline, modules)
         if again.timed_out:
             return
