@@ -86,6 +86,7 @@ class World:
     asked: dict[str, int] = field(default_factory=dict)
     verified: list[tuple[str, ...]] = field(default_factory=list)
     runs: dict[str, int] = field(default_factory=dict)
+    left_out: int = 0
     interrupts: Interrupts = field(default_factory=Interrupts)
 
     def __repr__(self) -> str:
@@ -238,6 +239,7 @@ class World:
             if failing is not None and failing.leave_out(test):
                 results.append(_unfinished(test))
                 not_run.add(test)
+                self.left_out += 1
                 continue
             reach = self.tests[test]
             if any(self._body(key, pieces) == WRONG for key in reach.crashes_with):
