@@ -221,7 +221,8 @@ def run(
     kills_after = oom_kills()
     alone: dict[str, list[str]] = {}
     if job["watch"] and watched.exit == 0:
-        with contextlib.suppress(OSError):  # the first run may have left no room for another
+        # The first run may have left no room for another, or records that the host is to judge.
+        with contextlib.suppress(OSError, LookupError, TypeError, AttributeError):
             run_alone(channel, setup, job, deadline, modules, watched.lines, alone)
     return {
         "signal": watched.signal,

@@ -227,9 +227,11 @@ class Recorder:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         if self.controls.current is not None:
             return (yield)
-        is_decided = self._failing is not None and self._failing.decide
-        if item.name == PLANTED and not is_decided:
-            self.controls.run(item)
+        if item.name == PLANTED:
+            if self._failing is not None and self._failing.decide:
+                self._emit({"kind": "decided"})
+            else:
+                self.controls.run(item)
         self._trace.begin()
         self._outcomes, self._seconds = [], 0.0
         self._opened = {}

@@ -160,7 +160,11 @@ class ParkedSandbox:
         except OSError as error:
             return RunOutcome(ending="sandbox-failed", why=f"the sandbox was lost: {error}")
         limits = dataclasses.replace(self._limits, timeout_seconds=timeout)
-        return conclude(answer, job, limits, kill_means_memory=self._killed_for_memory())
+        try:
+            return conclude(answer, job, limits, kill_means_memory=self._killed_for_memory())
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            why = f"the sandbox gave an answer of another form ({type(error).__name__})"
+            return RunOutcome(ending="untrusted", why=why)
 
 
 def _message(job: Job, timeout_seconds: float) -> dict[str, Any]:
