@@ -176,6 +176,30 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyEnd:
+    """What is known beforehand of which red tests turn a candidate away, so that a run may end.
+
+    They do where there are enough of them that count, one of them enters nothing doubtful,
+    no weak stub is entered by all, and none of several stubs can be cleared.
+    """
+
+    keys: frozenset[str]
+    """The stubs that are judged."""
+    elsewhere: frozenset[str] = frozenset()
+    """A red test that enters one of these may have got further, and does not count."""
+    doubtful: frozenset[str] = frozenset()
+    """Stubs whose code may be to blame as well."""
+    weak: frozenset[str] = frozenset()
+    """Stubs that are to blame as well if every red test enters them."""
+    uncounted: frozenset[str] = frozenset()
+    """Tests that count for nothing."""
+    fewest: int = 1
+    """So many red tests it takes."""
+    shown: int
+    """How many failures are told in full: nothing is left out before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One run of tests in a sandbox: a pure function of this and the project's files."""
 
@@ -192,8 +216,12 @@ class Job:
     """Runs the tests in another order where given."""
     under_trial: frozenset[str] = frozenset()
     """Keys of watched functions: some tests that pass with them are run as controls too."""
+    first: frozenset[str] = frozenset()
+    """Tests that run before others, as far as that cannot matter to any."""
     last: tuple[str, ...] = ()
     """Tests that run after all others and after the checks, in this order."""
+    early_end: EarlyEnd | None = None
+    """If given, what the verdict does not need any more is left out."""
     timeout_seconds: float | None = None
     """Wall seconds, if not the sandbox's own limit."""
 
@@ -238,6 +266,10 @@ class RunOutcome:
     """As the host saw them, from the job being sent to the outcome."""
     was_in_controls: bool = False
     """It ended early, after all its tests, in a test that was run once more as a control."""
+    ended_early: bool = False
+    """Red tests had decided it: no control was run, and not all tests. It cannot be green."""
+    not_run: frozenset[str] = frozenset()
+    """The tests that were left out for that; their results say `unfinished`."""
 
 
 # --- ask -------------------------------------------------------------------------------
@@ -291,6 +323,8 @@ class Attempt:
     """The results that `why` and `traceback` tell of, where it was verified."""
     printed: str = ""
     """What the process itself printed, where that is told in `traceback` too."""
+    not_run: frozenset[str] = frozenset()
+    """Tests that were left out once others had decided it."""
     asking_seconds: float = 0.0
     """From the request to the reply, waiting for a rate limit included."""
     input_tokens: int = 0

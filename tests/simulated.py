@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from pytest_selfheal.interrupts import Interrupts
 from pytest_selfheal.records import (
     Attempt,
     Candidate,
+    EarlyEnd,
     Failure,
     Limits,
     MarkerOptions,
@@ -34,6 +35,7 @@ from pytest_selfheal.records import (
     Stub,
     TestResult,
 )
+from pytest_selfheal.sandbox.inside_early import Failing
 from pytest_selfheal.settings import Settings
 
 RIGHT, WRONG = "return 'right'", "return 'wrong'"
@@ -77,11 +79,14 @@ class World:
     attempts: int = 5
     jobs: int = 8
     backend: str = "docker"
+    ends_early: bool = True
+    """A run that red tests have decided leaves the rest of its tests out."""
     most_verifications: int = 100_000
     requests: list[tuple[str, ...]] = field(default_factory=list)
     asked: dict[str, int] = field(default_factory=dict)
     verified: list[tuple[str, ...]] = field(default_factory=list)
     runs: dict[str, int] = field(default_factory=dict)
+    left_out: int = 0
     interrupts: Interrupts = field(default_factory=Interrupts)
 
     def __repr__(self) -> str:
@@ -211,7 +216,14 @@ class World:
             raise Unusable(problem)
         return {}
 
-    def verify(self, tests: Sequence[str], pieces: Mapping[str, Piece], **_: object) -> RunOutcome:
+    def verify(
+        self,
+        tests: Sequence[str],
+        pieces: Mapping[str, Piece],
+        *,
+        early_end: EarlyEnd | None = None,
+        **_: object,
+    ) -> RunOutcome:
         self.overlay(pieces)
         self.verified.append(tuple(tests))
         assert len(self.verified) <= self.most_verifications, "it does not end"
@@ -219,7 +231,16 @@ class World:
             results = [_unfinished(test) for test in tests]
             return RunOutcome(ending="crashed", why="killed by SIGSEGV", results=tuple(results))
         results = []
+        failing = (
+            Failing(**asdict(early_end)) if early_end is not None and self.ends_early else None
+        )
+        not_run = set()
         for place, test in enumerate(tests):
+            if failing is not None and failing.leave_out(test):
+                results.append(_unfinished(test))
+                not_run.add(test)
+                self.left_out += 1
+                continue
             reach = self.tests[test]
             if any(self._body(key, pieces) == WRONG for key in reach.crashes_with):
                 # What it entered was to be told with its report, which never came.
@@ -228,7 +249,14 @@ class World:
                 why = f"killed by SIGSEGV in {test}"
                 return RunOutcome(ending="crashed", why=why, results=tuple(results))
             results.append(self.result(test, pieces))
-        return RunOutcome(ending="completed", results=tuple(results))
+            if failing is not None and results[-1].outcome == "failed":
+                failing.add(test, results[-1].entered)
+        return RunOutcome(
+            ending="completed",
+            results=tuple(results),
+            ended_early=failing is not None and failing.decide,
+            not_run=frozenset(not_run),
+        )
 
     # --- running it ----------------------------------------------------------------------
 

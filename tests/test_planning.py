@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from pytest_selfheal.healing import group_loop
 from pytest_selfheal.healing.groups import MAX_GROUP
 from pytest_selfheal.healing.run import Heal
 from pytest_selfheal.threads import DaemonExecutor
@@ -111,3 +113,70 @@ def test_groups_at_work_at_the_same_time_come_to_no_other_end(world: World) -> N
         executor.shutdown(wait=True)
     assert len(world.requests) <= allowed(world)
     check_confirmed(world, heal)
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> World:
+    """Few stubs, many tests, and replies that are wrong as often as not."""
+    names = "abcde"[: draw(st.integers(1, 5))]
+    stubs = make_stubs(names, living=draw(st.sets(st.sampled_from(names), max_size=1)))
+    keys = list(stubs)
+    some = st.lists(st.sampled_from(keys), min_size=1, unique=True)
+    tests = {}
+    for place in range(draw(st.integers(4, 14))):
+        reached = draw(some)
+        tests[f"t.py::test_{place % 3}[{place}]"] = Reach(
+            stubs=tuple(reached),
+            tells=frozenset(draw(st.one_of(st.just(reached), some))) & frozenset(reached),
+            stops=frozenset(draw(st.one_of(st.just(reached), st.just([])))),
+        )
+    script = st.lists(st.booleans(), min_size=1, max_size=6)
+    return World(
+        stubs=stubs,
+        tests=tests,
+        replies={key: draw(script) for key in keys},
+        returning=frozenset(draw(st.sets(st.sampled_from(keys)))),
+        attempts=draw(st.integers(1, 5)),
+        jobs=1,  # of several that end at once, any may be taken first
+        most_verifications=2_000,
+    )
+
+
+@QUICK
+@given(whole=crowds(), shown=st.integers(1, 3))
+def test_what_is_left_out_of_runs_would_have_changed_no_decision(whole: World, shown: int) -> None:
+    """The same is asked for in the same order, with fewer tests run."""
+    early = replace(whole, requests=[], asked={}, verified=[], runs={})
+    whole.ends_early = False
+    told_in_full = group_loop.MAX_TRACEBACKS
+    group_loop.MAX_TRACEBACKS = shown
+    try:
+        with_all, with_less = whole.healed(), early.healed()
+    finally:
+        group_loop.MAX_TRACEBACKS = told_in_full
+    assert early.requests == whole.requests
+    assert names_and_bodies(with_less) == names_and_bodies(with_all)
+    assert with_less.tests_now() == with_all.tests_now()
+    event("tests were left out" if early.left_out else "all were run")
+
+
+def names_and_bodies(heal: Heal) -> dict[str, str]:
+    return {key: piece.definition for key, piece in heal.confirmed.items()}
+
+
+def test_a_group_of_hundreds_of_red_tests_costs_as_many_as_are_told() -> None:
+    stubs = make_stubs(["s"])
+    (key,) = stubs
+    reach = Reach(stubs=(key,), tells=frozenset([key]))
+    tests = {f"t.py::test_{place % 5}[{place}]": reach for place in range(300)}
+    world = World(stubs=stubs, tests=tests, replies={key: [False, False, True]})
+    heal = world.healed()
+    assert heal.confirmed.keys() == {key}
+    first, second, last = heal.board.history[key]
+    for attempt in (first, second):
+        assert len(attempt.red) < 2 * group_loop.MAX_TRACEBACKS + 5
+        assert len(attempt.red) + len(attempt.not_run) == 300
+        assert (attempt.why or "").startswith(
+            f"{len(attempt.red)} of {len(attempt.red)} tests red ({len(attempt.not_run)} more"
+        )
+    assert not last.not_run

@@ -69,8 +69,8 @@ class Board:
         return state.is_passed and not state.changed
 
     def tests_reaching(self, key: str) -> list[str]:
-        """Node ids of the tests that entered a stub."""
-        return list(self.relation.reaching(key))
+        """Node ids of the tests that entered a stub, in the order in which they were first seen."""
+        return sorted(self.relation.reaching(key), key=self.relation.places.__getitem__)
 
     def unproven(self) -> frozenset[str]:
         """Stubs with code, and living functions, that no green test has entered."""

@@ -126,6 +126,9 @@ class _Confirming:
             return Confirmation(broken=ran.broken, guilty=tuple(broken_by), seed=self._seed)
         latest = {each.nodeid: each for each in ran.results}
         red = [each for each in ran.red if each.nodeid not in self._selection.flaky]
+        # What is told of them must not hang on the order that was drawn.
+        places = {test: place for place, test in enumerate(tests)}
+        red.sort(key=lambda each: places.get(each.nodeid, len(places)))
         # One that hung would be waited for as long again, each time.
         hung = {nodeid for nodeid, outcome in ran.cut.items() if outcome.ending == "timeout"}
         flaky = self._flaky([each for each in red if each.nodeid not in hung], latest)

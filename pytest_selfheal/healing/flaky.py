@@ -37,7 +37,11 @@ class Doubts:
         """Where a reply repeats the code of the one before, hold the two runs together."""
         if outcome.ending != "completed":
             return
-        passed = {each.nodeid: each.outcome == "passed" for each in outcome.results}
+        passed = {
+            each.nodeid: each.outcome == "passed"
+            for each in outcome.results
+            if each.nodeid not in outcome.not_run
+        }
         if tree == self._tree:
             for nodeid, is_passed in passed.items():
                 before = self._outcomes.get(nodeid, is_passed)
@@ -46,6 +50,10 @@ class Doubts:
                 elif not is_passed:
                     self._steady.add(nodeid)
         self._tree, self._outcomes = tree, passed
+
+    def fewest_steady(self, *, is_last: bool) -> int:
+        """How many red tests it takes for `is_worth_a_rerun` to be out of the question."""
+        return MAX_SUSPECTS + 1 if self._red_before or is_last else 1
 
     def is_worth_a_rerun(self, judgement: Judgement, keys: Sequence[str], *, is_last: bool) -> bool:
         """Whether an attempt's red tests may be flaky: few, among more green ones.
@@ -56,7 +64,7 @@ class Doubts:
         """
         red = {each.nodeid for each in judgement.red}
         is_stuck = red <= self._red_before
-        self._red_before |= red
+        self._red_before |= red | judgement.not_run  # which may have been red
         wanted = set(keys)
         green = sum(
             each.outcome == "passed" and not wanted.isdisjoint(each.entered)

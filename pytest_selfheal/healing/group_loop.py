@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 from pytest_selfheal.errors import EditConflict, ModelUnavailable, Refused, SandboxFailed, Unusable
 from pytest_selfheal.healing.board import Group, GroupEnd
 from pytest_selfheal.healing.code import Code
 from pytest_selfheal.healing.flaky import Doubts
 from pytest_selfheal.healing.groups import last_why
-from pytest_selfheal.healing.judge import Judgement, innocent, judge
+from pytest_selfheal.healing.judge import MAX_TRACEBACKS, Judgement, innocent, judge
 from pytest_selfheal.healing.kit import Kit
 from pytest_selfheal.records import (
     Attempt,
     Candidate,
+    EarlyEnd,
     Piece,
     Reply,
     RunOutcome,
     TestResult,
     Verdict,
 )
+from pytest_selfheal.sandbox.inside_early import Failing
 
 ATTEMPTS_BEFORE_BLAMING_OTHERS = 2
 ATTEMPTS_BEFORE_BLAMING_WEAK_ONES = 3
@@ -103,6 +105,8 @@ class _Loop:
                 self._last = step
                 if step.attempt.verdict == "passed":
                     return self._end(kept=step.pieces)
+                if step.judgement.ended_early:
+                    continue  # it speaks against the candidate alone
                 kept = innocent(step.judgement, group.keys) if len(group.keys) > 1 else []
                 if not kept and self._is_for_others_to_answer(step.judgement):
                     kept = list(group.keys)
@@ -129,12 +133,11 @@ class _Loop:
         try:
             candidate = self._kit.candidate(group, reply)
             pieces = dict(zip(group.keys, candidate.pieces, strict=True))
-            outcome = self._verified(pieces, self._checks(candidate))
+            outcome, judgement = self._judged(pieces, self._checks(candidate), code)
         except Unusable as error:
             return _Step(attempt=_unverified("unusable", str(error), code))
         except Refused as error:
             return _Step(attempt=_unverified("refused", str(error), code))
-        judgement = self._judged(outcome, pieces, code)
         attempt = Attempt(
             verdict=judgement.verdict,
             why=judgement.why,
@@ -143,10 +146,16 @@ class _Loop:
             traceback=judgement.traceback,
             red=judgement.red,
             printed=judgement.printed,
+            not_run=judgement.not_run,
         )
         return _Step(attempt=attempt, pieces=pieces, judgement=judgement)
 
-    def _verified(self, pieces: Mapping[str, Piece], checks: Mapping[str, str]) -> RunOutcome:
+    def _verified(
+        self,
+        pieces: Mapping[str, Piece],
+        checks: Mapping[str, str],
+        early_end: EarlyEnd | None = None,
+    ) -> RunOutcome:
         tests, snapshot = self._group.tests, self._snapshot
         outcome = self._kit.verify(
             tests,
@@ -154,26 +163,86 @@ class _Loop:
             checks=checks,
             timeout_seconds=snapshot.suite_seconds if len(tests) > MANY_TESTS else None,
             under_trial=self._group.keys,
+            first=self._red_last(),
             last=self._holdout.order(tests),
+            early_end=early_end,
         )
         if outcome.ending == "sandbox-failed":
             raise SandboxFailed(outcome.why)
         return outcome
 
-    def _judged(self, outcome: RunOutcome, pieces: Mapping[str, Piece], code: str) -> Judgement:
-        """Judge a candidate, with tests left out of account that turn out to be flaky."""
-        group, doubts, gets_further = self._group, self._doubts, self._gets_further
+    def _red_last(self) -> set[str]:
+        """The tests that failed when they were last run for this group.
+
+        None for its last attempt: should a project's tests mind their order after all, this
+        one is the project's own.
+        """
+        if self._is_last_attempt():
+            return set()
+        latest = next((each.red for each in reversed(self._attempts) if each.red), None)
+        if latest is None:
+            latest = tuple(each for each in self._snapshot.results if each.outcome != "passed")
+        return {each.nodeid for each in latest if each.outcome == "failed"}
+
+    def _is_last_attempt(self) -> bool:
+        return len(self._attempts) + 1 >= self._limit
+
+    def _judged(
+        self, pieces: Mapping[str, Piece], checks: Mapping[str, str], code: str
+    ) -> tuple[RunOutcome, Judgement]:
+        """Run and judge a candidate, with tests left out of account that turn out to be flaky."""
+        group, doubts, is_last = self._group, self._doubts, self._is_last_attempt()
+        early_end = self._early_end()
+        outcome = self._verified(pieces, checks, early_end)
         doubts.compare(_tree(code), outcome)
-        judgement = judge(outcome, group.tests, gets_further, doubts.flaky)
-        if judgement.verdict == "failed":
-            is_last = len(self._attempts) + 1 >= self._limit
-            if doubts.is_worth_a_rerun(judgement, group.keys, is_last=is_last):
-                doubts.settle(judgement, lambda: self._verified(pieces, {}))
-                judgement = judge(outcome, group.tests, gets_further, doubts.flaky)
+        judgement = self._judge(outcome)
+        if judgement.ended_early and not _decide(judgement.red, early_end):
+            # With all that is known now, the red ones do not speak against it alone.
+            outcome = self._verified(pieces, checks)
+            judgement = self._judge(outcome)
+        if judgement.verdict == "failed" and doubts.is_worth_a_rerun(
+            judgement, group.keys, is_last=is_last
+        ):
+            doubts.settle(judgement, lambda: self._verified(pieces, {}))
+            judgement = self._judge(outcome)
         if judgement.verdict == "passed" and doubts.are_all_there_is(judgement, group.keys):
             why = f"{min(doubts.flaky)} is flaky: green and red with the same code, no evidence"
-            return Judgement(verdict="failed", why=why, traceback=why, results=judgement.results)
-        return judgement
+            judgement = Judgement(
+                verdict="failed", why=why, traceback=why, results=judgement.results
+            )
+        return outcome, judgement
+
+    def _judge(self, outcome: RunOutcome) -> Judgement:
+        return judge(outcome, self._group.tests, self._gets_further, self._doubts.flaky)
+
+    def _early_end(self) -> EarlyEnd:
+        """Which red tests leave nothing to be decided by the others.
+
+        That is what `innocent`, `_is_for_others_to_answer`, `_others_to_blame` and the doubts
+        ask of the red tests of this attempt.
+        """
+        group, snapshot, stubs = self._group, self._snapshot, self._kit.stubs
+        are_living = all(stubs[key].is_living for key in group.keys)
+        number = len(self._attempts) + 1
+        doubtful = set(snapshot.code) if group.earlier_code else set(snapshot.unproven)
+        if self._is_early(number):
+            doubtful.intersection_update(snapshot.code)
+        may_be_weak = ATTEMPTS_BEFORE_BLAMING_WEAK_ONES <= number < self._limit
+        return EarlyEnd(
+            keys=frozenset(group.keys),
+            elsewhere=frozenset(
+                key
+                for key, stub in stubs.items()
+                if key not in group.keys
+                and snapshot.code.find(key) is None
+                and (are_living or not stub.is_living)
+            ),
+            doubtful=frozenset(doubtful),
+            weak=snapshot.weak if may_be_weak else frozenset(),
+            uncounted=frozenset(self._doubts.flaky),
+            fewest=self._doubts.fewest_steady(is_last=self._is_last_attempt()),
+            shown=MAX_TRACEBACKS,
+        )
 
     def _gets_further(self, result: TestResult) -> bool:
         """Whether a red test stopped at something that nobody has been asked for yet.
@@ -223,8 +292,7 @@ class _Loop:
         """
         number, snapshot = len(self._attempts), self._snapshot
         doubtful = snapshot.code.keys() if self._group.earlier_code else snapshot.unproven
-        is_early = number < min(ATTEMPTS_BEFORE_BLAMING_OTHERS, self._limit)
-        if not judgement.red or (is_early and not self._group.earlier_code):
+        if not judgement.red or self._is_early(number):
             return ()
         entered = [doubtful & set(result.entered) for result in judgement.red]
         if all(entered):
@@ -233,6 +301,11 @@ class _Loop:
             return ()
         common = snapshot.weak.intersection(*(result.entered for result in judgement.red))
         return tuple(sorted(common))
+
+    def _is_early(self, number: int) -> bool:
+        """Whether an attempt's red tests blame no other stub yet."""
+        before = min(ATTEMPTS_BEFORE_BLAMING_OTHERS, self._limit)
+        return number < before and not self._group.earlier_code
 
     def _end(
         self,
@@ -264,6 +337,15 @@ def label_of(kit: Kit, group: Group) -> str:
 
 def _unverified(verdict: Verdict, why: str, code: str) -> Attempt:
     return Attempt(verdict=verdict, why=why, code=code, traceback=why)
+
+
+def _decide(red: Sequence[TestResult], early_end: EarlyEnd) -> bool:
+    """Whether red tests leave nothing to be decided by others."""
+    failing = Failing(**asdict(early_end))
+    for each in red:
+        if not each.is_check:
+            failing.add(each.nodeid, each.entered)
+    return failing.decide
 
 
 def _tree(code: str) -> str:

@@ -96,11 +96,15 @@ class Holdout:
     def for_attempt(self, attempts: Sequence[Attempt], *, is_last: bool) -> Holdout:
         """What is held out of the next request: nothing any more, where that is the last chance.
 
-        That is so if what was not shown has been in the way of an earlier attempt.
+        That is so if what was not shown has been in the way of an earlier attempt, or may
+        have been.
         """
-        if is_last and any(self.withholds(result) for each in attempts for result in each.red):
+        if is_last and any(map(self._was_in_the_way, attempts)):
             return Holdout()
         return self
+
+    def _was_in_the_way(self, attempt: Attempt) -> bool:
+        return any(map(self.withholds, attempt.red)) or bool(self.order(sorted(attempt.not_run)))
 
     def told(self, attempt: Attempt) -> Attempt:
         """An attempt as the model may hear of it: as it is where it failed in what is shown."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from pytest_selfheal.healing.network import needs_network
 from pytest_selfheal.records import RunOutcome, TestResult, Verdict
+from pytest_selfheal.sandbox.inside_early import function_of
 
 MAX_TRACEBACKS = 12
 
@@ -21,6 +22,10 @@ class Judgement:
     results: tuple[TestResult, ...] = ()
     red: tuple[TestResult, ...] = ()
     """The results that are held against it."""
+    ended_early: bool = False
+    """Those had decided it: it says so, and nothing of the tests and controls left out."""
+    not_run: frozenset[str] = frozenset()
+    """These tests, which are in none of the above."""
     printed: str = ""
     """What the process itself printed, where that is in `traceback` too."""
 
@@ -43,9 +48,10 @@ def judge(
     if outcome.ending == "sandbox-failed":
         raise ValueError("a lost sandbox says nothing of the candidate")
     asked = set(tests)
+    results = tuple(each for each in outcome.results if each.nodeid not in outcome.not_run)
     red = tuple(
         result
-        for result in outcome.results
+        for result in results
         if not is_green(result, asked) and not gets_further(result) and result.nodeid not in flaky
     )
     if outcome.ending != "completed":
@@ -55,19 +61,31 @@ def judge(
             verdict=outcome.ending,
             why=outcome.why,
             traceback="\n\n".join(part for part in parts if part),
-            results=outcome.results,
+            results=results,
             red=red,
             printed=outcome.output.strip(),
         )
+    if not red and outcome.ended_early:
+        why = f"ended early, {len(outcome.not_run)} tests not run"
+        return Judgement(
+            verdict="failed",
+            why=why,
+            traceback=why,
+            results=results,
+            ended_early=True,
+            not_run=outcome.not_run,
+        )
     if not red:
-        return Judgement(verdict="passed", results=outcome.results)
+        return Judgement(verdict="passed", results=results)
     out_of_memory = any(each.exception == "MemoryError" for each in red)
     return Judgement(
         verdict="out-of-memory" if out_of_memory else "failed",
-        why=why_red(red, sum(not each.is_check for each in outcome.results)),
+        why=why_red(red, sum(not each.is_check for each in results), len(outcome.not_run)),
         traceback=tracebacks(red),
-        results=outcome.results,
+        results=results,
         red=red,
+        ended_early=outcome.ended_early,
+        not_run=outcome.not_run,
     )
 
 
@@ -122,8 +140,12 @@ def innocent(judgement: Judgement, keys: Sequence[str]) -> list[str]:
 
 
 def tracebacks(results: Sequence[TestResult]) -> str:
-    """The failures one below the other, under pytest's own headings."""
+    """The failures one below the other, under pytest's own headings.
+
+    Of too many, those of different test functions rather than several of one.
+    """
     parts = []
+    results = _most_different_first(results)
     for result in results[:MAX_TRACEBACKS]:
         text = result.longrepr or f"the test did not pass: {result.outcome}"
         parts.append(f"{_heading(result)}\n{text.rstrip()}")
@@ -131,6 +153,20 @@ def tracebacks(results: Sequence[TestResult]) -> str:
         rest = ", ".join(result.nodeid for result in results[MAX_TRACEBACKS:][:MAX_TRACEBACKS])
         parts.append(f"and {len(results) - MAX_TRACEBACKS} more: {rest}")
     return "\n\n".join(parts)
+
+
+def _most_different_first(results: Sequence[TestResult]) -> Sequence[TestResult]:
+    if len(results) <= MAX_TRACEBACKS:
+        return results
+    firsts: dict[str, TestResult] = {}
+    for each in results:
+        firsts.setdefault(function_of(each.nodeid), each)
+    shown = list(firsts.values())[:MAX_TRACEBACKS]
+    chosen = {id(each) for each in shown}
+    more = [each for each in results if id(each) not in chosen]
+    chosen.update(id(each) for each in more[: MAX_TRACEBACKS - len(shown)])
+    # Those that are told in full in the order in which they ran.
+    return sorted(results, key=lambda each: id(each) not in chosen)
 
 
 def last_error_line(longrepr: str) -> str:
@@ -157,12 +193,13 @@ def is_green(result: TestResult, asked: Collection[str]) -> bool:
     return result.nodeid not in asked and result.outcome in ("skipped", "xfailed")
 
 
-def why_red(red: Sequence[TestResult], total: int | None = None) -> str:
+def why_red(red: Sequence[TestResult], total: int | None = None, not_run: int = 0) -> str:
     """Why a candidate failed, in a line.
 
     Args:
         red: What is held against it, at least one result.
-        total: How many tests there were, where that is to be said.
+        total: How many tests were run, where that is to be said.
+        not_run: How many were left out.
     """
     first = red[0]
     red_tests = [each for each in red if not each.is_check]
@@ -170,7 +207,8 @@ def why_red(red: Sequence[TestResult], total: int | None = None) -> str:
     if not red_tests:
         return f"its own checks: {said}"[:300]
     number = str(len(red_tests)) if total is None else f"{len(red_tests)} of {total}"
-    why = f"{number} tests red: {first.nodeid}: {said}"
+    left_out = f" ({not_run} more were not run)" if not_run else ""
+    why = f"{number} tests red{left_out}: {first.nodeid}: {said}"
     if needs_network(first):
         return f"{why[:180]} (if it needs the network or a database: selfheal_docker_network)"
     return why[:300]

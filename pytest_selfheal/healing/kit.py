@@ -20,6 +20,7 @@ from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import (
     Attempt,
     Candidate,
+    EarlyEnd,
     Edit,
     Excerpt,
     Failure,
@@ -222,7 +223,9 @@ class Kit:
         timeout_seconds: float | None = None,
         under_trial: Collection[str] = (),
         is_last: bool = False,
+        first: Collection[str] = (),
         last: Sequence[str] = (),
+        early_end: EarlyEnd | None = None,
     ) -> RunOutcome:
         """Run tests in a fresh sandbox with this code in place.
 
@@ -234,7 +237,9 @@ class Kit:
             timeout_seconds: If not the sandbox's own limit.
             under_trial: Stubs whose tests must be able to fail as well.
             is_last: No other verification is about to follow.
+            first: Tests that run before others, as far as that cannot matter to any.
             last: Tests that run after all others, in this order.
+            early_end: If given, what the verdict does not need any more is left out.
 
         Raises:
             SandboxFailed: None could be started, or it was lost.
@@ -251,7 +256,9 @@ class Kit:
             shuffle_seed=shuffle_seed,
             timeout_seconds=timeout_seconds,
             under_trial=frozenset(under_trial),
+            first=frozenset(first),
             last=tuple(last),
+            early_end=early_end,
         )
         ahead = 0 if is_last else 1
         with self.interrupts.allowed():

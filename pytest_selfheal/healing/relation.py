@@ -71,6 +71,8 @@ class Relation:
         """Stubs with code, and living functions, that no green test has entered."""
         self.touched = 0
         """How often a test was looked at: what the bookkeeping costs."""
+        self.places: dict[str, int] = {}
+        """The order in which the tests were first seen."""
         self._reaching: dict[str, dict[str, None]] = {key: {} for key in stubs}
         self._now: dict[str, Piece] = {}
         """The code again, where looking it up is quick."""
@@ -104,6 +106,7 @@ class Relation:
                 del self._reaching[key][nodeid]
         state = TestState(result=result, seen=seen)
         self.tests[nodeid] = state
+        self.places.setdefault(nodeid, len(self.places))
         for key in seen:
             self._reaching[key][nodeid] = None
             self._compare(state, key)

@@ -40,14 +40,36 @@ def conclude(
         records.append(_entered_by(running, _known(answer["marked"], known)))
     results = _results(records, job, _known(answer["alone"], known))
     ending, why = _ending(answer, records, results, limits, kill_means_memory)
+    results = [each for each in results if _own_name(each.nodeid) != PLANTED]
+    ended_early = ending == "completed" and any(_of(records, "decided"))
+    if ended_early:
+        ending, why = _early_ending(job, results)
     return RunOutcome(
         ending=ending,
         why=why,
-        results=tuple(each for each in results if _own_name(each.nodeid) != PLANTED),
+        results=tuple(results),
         output="" if ending == "completed" else answer["output"],
         was_in_controls=ending in ("timeout", "crashed", "out-of-memory")
         and _is_in_controls(records),
+        ended_early=ended_early,
+        not_run=_not_run(records) if ended_early else frozenset(),
     )
+
+
+def _early_ending(job: Job, results: Iterable[TestResult]) -> tuple[Ending, str]:
+    """A run that ended early was allowed to, and a test failed in it."""
+    if job.early_end is None:
+        return "untrusted", "the run ended early, which nobody had asked for"
+    if not any(each.outcome == "failed" and not each.is_check for each in results):
+        return "untrusted", "the run ended early, and no test had failed"
+    return "completed", ""
+
+
+def _not_run(records: Sequence[dict[str, Any]]) -> frozenset[str]:
+    """The tests that were collected, and of which nothing more was seen."""
+    collected = {nodeid for each in _of(records, "collected") for nodeid in each["ids"]}
+    seen = {each["id"] for each in records if each["kind"] in ("start", "report")}
+    return frozenset(collected - seen)
 
 
 def _is_in_controls(records: Sequence[dict[str, Any]]) -> bool:

@@ -55,7 +55,11 @@ def receive_json(channel: Channel, deadline: float) -> dict[str, Any]:
     size = int.from_bytes(_exactly(channel, HEADER_BYTES, deadline), "big")
     if size > MAX_ANSWER_BYTES:
         raise ValueError(f"an answer of {size} bytes (at most {MAX_ANSWER_BYTES} are read)")
-    message = json.loads(_exactly(channel, size, deadline))
+    data = _exactly(channel, size, deadline)
+    try:
+        message = json.loads(data)
+    except RecursionError:
+        raise ValueError("an answer that is nested too deeply") from None
     if not isinstance(message, dict):
         raise ValueError("an answer that is no JSON object")
     return message

@@ -224,7 +224,8 @@ def run(
     kills_after = oom_kills()
     alone: dict[str, list[str]] = {}
     if job["watch"] and watched.exit == 0:
-        with contextlib.suppress(OSError):  # the first run may have left no room for another
+        # The first run may have left no room for another, or records that the host is to judge.
+        with contextlib.suppress(OSError, LookupError, TypeError, AttributeError):
             run_alone(channel, setup, job, deadline, modules, watched.lines, alone)
     return {
         "signal": watched.signal,
@@ -263,7 +264,7 @@ def run_alone(
     bare = {each["key"] for each in job["watch"] if not each["has_code"]}
     doubtful = reports.doubtful(lines, bare)
     for node in [*reports.lost(lines)[:MAX_ALONE], *doubtful[:MAX_DOUBTFUL]]:
-        single = {**job, "nodes": [node], "checks": {}, "shuffle_seed": None}
+        single = {**job, "nodes": [node], "checks": {}, "shuffle_seed": None, "early_end": None}
         again = run_tests(channel, setup, single, deadline, modules)
         if again.timed_out:
             return

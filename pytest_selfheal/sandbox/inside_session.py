@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import random
-from collections.abc import Generator
+import os
+import sys
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -92,11 +93,30 @@ def stretch_deadline(item: pytest.Item) -> None:
         function = getattr(function, "__wrapped__", None)
 
 
-def shuffle_by_module(items: list[pytest.Item], order: random.Random) -> None:
-    """Another order that keeps each file's tests together, so that fixtures stay cheap."""
-    files: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
-    groups = list(files.values())
-    order.shuffle(groups)
-    items[:] = [item for group in groups for item in order.sample(group, len(group))]
+def leave_out(item: pytest.Item, needs_no_run: Callable[[pytest.Item], bool]) -> None:
+    """Take tests that follow one out of the session, while that one ends."""
+    items = item.session.items
+    place = items.index(item) + 1
+    left = [each for each in items[place:] if not needs_no_run(each)]
+    if len(left) == len(items) - place:
+        return
+    # It has been torn down to what it shares with a test that may not come.
+    is_other = not left or left[0] is not items[place]
+    items[place:] = left
+    if is_other:
+        with contextlib.suppress(BaseException):  # what fails in there changes no verdict
+            item.session._setupstate.teardown_exact(left[0] if left else None)
+
+
+def drop_orphans(root: str) -> None:
+    """Forget the project's modules whose package is gone: its import failed halfway.
+
+    Whoever imports the package next would find them loaded and yet not bound in it, and
+    fail with a NameError in the place of the real reason.
+    """
+    for name in sorted(sys.modules):  # packages before what is in them
+        package = name.rpartition(".")[0]
+        file = getattr(sys.modules[name], "__file__", None)
+        is_ours = isinstance(file, str) and os.path.realpath(file).startswith(root + os.sep)
+        if package and package not in sys.modules and is_ours:
+            del sys.modules[name]

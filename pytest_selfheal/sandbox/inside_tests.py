@@ -13,7 +13,6 @@ import importlib.util
 import json
 import mmap
 import os
-import random
 import sys
 import types
 from collections.abc import Callable, Generator, Iterator
@@ -123,18 +122,12 @@ class Recorder:
     ) -> None:
         self._root = setup["root"]
         self._limit = setup["limits"]["output_bytes"]
-        self._nodes = set(job["nodes"])
-        self._last = {node: rank for rank, node in enumerate(job["last"], start=1)}
-        self._files = {node for node in job["nodes"] if "::" not in node}
-        self._folders = tuple(
-            "" if node == "." else f"{node}/"
-            for node in self._files
-            if os.path.isdir(os.path.join(self._root, node))
-        )
-        self._selected: dict[str, list[str]] = setup["selected"]
+        self._selection = modules["order"].Selection(self._root, job, setup["selected"])
+        early_end = job["early_end"]
+        self._failing = modules["early"].Failing(**early_end) if early_end else None
+        self._chosen: list[pytest.Item] = []
         self._checks: dict[str, str] = job["checks"]
         self._checker = modules["checks"]
-        self._seed: int | None = job["shuffle_seed"]
         self._emit = emit
         self._reports = modules["reports"]
         self._session = modules["session"]
@@ -181,7 +174,7 @@ class Recorder:
         with self._trace.apart() as entered:
             report = yield
         if report.failed:
-            drop_orphans(self._root)
+            self._session.drop_orphans(self._root)
             text = str(report.longrepr)
             entered.update(dict.fromkeys(self._tracer.named_in(text)))
             self._emit(
@@ -205,19 +198,18 @@ class Recorder:
         result = yield
         # A plugin that deals a selection out over several runs goes by what is selected here.
         kept = {item.nodeid for item in items}
-        named = (item for item in collected if item.nodeid in self._nodes)
+        named = (item for item in collected if self._selection.is_named(item.nodeid))
         items += [item for item in named if item.nodeid not in kept]
         self._choose(config, items)
         return result
 
     def _choose(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        chosen = [item for item in items if self._is_asked_for(item.nodeid)]
-        others = [item for item in items if not self._is_asked_for(item.nodeid)]
+        chosen = [item for item in items if self._selection.is_asked_for(item.nodeid)]
+        others = [item for item in items if not self._selection.is_asked_for(item.nodeid)]
         if others:
             config.hook.pytest_deselected(items=others)
-        if self._seed is not None:
-            self._session.shuffle_by_module(chosen, random.Random(self._seed))  # noqa: S311 - an order, no secret
-        chosen.sort(key=lambda item: self._last.get(item.nodeid, 0))
+        self._selection.order(chosen)
+        self._chosen = chosen
         ids = [item.nodeid for item in chosen]
         self._emit({"kind": "collected", "ids": ids, "cases": self.cases.of(chosen)})
         self._emit({"kind": "imported", "entered": self._entered_at_collection})
@@ -226,7 +218,7 @@ class Recorder:
         self.controls.remember(chosen)
         self.walls.remember_tests({str(item.path) for item in chosen})
         own = list(self._own_items(chosen))
-        early = [item for item in chosen if item.nodeid not in self._last]
+        early = [item for item in chosen if not self._selection.is_last(item.nodeid)]
         # The checks come before what the model is not shown: code could keep what it was
         # called with, and a check tell of it.
         items[:] = [*early, *own[:-1], *chosen[len(early) :], *own[-1:]]
@@ -236,7 +228,10 @@ class Recorder:
         if self.controls.current is not None:
             return (yield)
         if item.name == PLANTED:
-            self.controls.run(item)
+            if self._failing is not None and self._failing.decide:
+                self._emit({"kind": "decided"})
+            else:
+                self.controls.run(item)
         self._trace.begin()
         self._outcomes, self._seconds = [], 0.0
         self._opened = {}
@@ -245,7 +240,23 @@ class Recorder:
         result = yield
         if item.name not in (PLANTED, CHECKS):
             self.controls.note(item, self._outcomes, self._seconds)
+            if self._failing is not None and "failed" in self._outcomes:
+                self._note_failure(item, self._failing)
         return result
+
+    def _note_failure(self, item: pytest.Item, failing: Any) -> None:
+        """Leave out of what follows what a verdict does not need any more."""
+        is_last = self._selection.is_last
+        counts = failing.add(item.nodeid, self._trace.current, is_in_sight=not is_last(item.nodeid))
+        if counts and failing.decide:
+            self._emit({"kind": "decided"})
+            self._session.leave_out(
+                item,
+                lambda each: (
+                    each.name != PLANTED
+                    and failing.leave_out(each.nodeid, is_in_sight=not is_last(each.nodeid))
+                ),
+            )
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self) -> Generator[None, Any, Any]:
@@ -328,7 +339,7 @@ class Recorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        self._emit({"kind": "imported", "entered": self._leaned_on(session.items)})
+        self._emit({"kind": "imported", "entered": self._leaned_on(self._chosen)})
         self.walls.look()
         self._emit({"kind": "session", "status": int(exitstatus)})
 
@@ -348,13 +359,6 @@ class Recorder:
         for folder in path.parents:
             if str(folder).startswith(self._root) and (folder / "conftest.py").exists():
                 yield str(folder / "conftest.py")
-
-    def _is_asked_for(self, nodeid: str) -> bool:
-        file = nodeid.partition("::")[0]
-        if nodeid in self._nodes:
-            return True
-        is_in = file in self._files or file.startswith(self._folders)
-        return is_in and is_below(nodeid, self._selected.get(file))
 
     def _inherit(self, error: BaseException) -> None:
         """A fixture that failed once raises the same exception for every later test."""
@@ -380,13 +384,6 @@ class Recorder:
         self._checker.run(self._root, self._checks)
 
 
-def is_below(nodeid: str, selected: list[str] | None) -> bool:
-    """Whether a test lies below one of some node ids; None stands for no choice."""
-    if selected is None:
-        return True
-    return any(nodeid == each or nodeid.startswith((f"{each}::", f"{each}[")) for each in selected)
-
-
 def fixtures_of(item: pytest.Item) -> list[Any]:
     """The definitions of the fixtures that a test uses, as far as they are set up."""
     request = getattr(item, "_request", None)
@@ -397,17 +394,3 @@ def planted() -> None:
     """A test that fails: where it is reported as passed, no report can be believed."""
     left, right = "a planted test", "must fail"
     assert left == right
-
-
-def drop_orphans(root: str) -> None:
-    """Forget the project's modules whose package is gone: its import failed halfway.
-
-    Whoever imports the package next would find them loaded and yet not bound in it, and
-    fail with a NameError in the place of the real reason.
-    """
-    for name in sorted(sys.modules):  # packages before what is in them
-        package = name.rpartition(".")[0]
-        file = getattr(sys.modules[name], "__file__", None)
-        is_ours = isinstance(file, str) and os.path.realpath(file).startswith(root + os.sep)
-        if package and package not in sys.modules and is_ours:
-            del sys.modules[name]

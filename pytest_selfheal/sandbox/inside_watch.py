@@ -16,6 +16,8 @@ DRAIN_SECONDS = 1.0
 """How long past its deadline what the process wrote is still read."""
 END_SECONDS = 2.0
 """How long is waited for what was killed to be gone."""
+MAX_DEPTH = 3
+"""How deep the records of the forked process are nested: a deeper one is none of ours."""
 MAX_STRETCH = 2
 """How many times its own time a process may get on top, for what it waited for a processor."""
 
@@ -192,7 +194,18 @@ def checked_lines(data: bytes, nonce: str) -> tuple[list[Any], bool]:
         try:
             if given.decode() != nonce or int(counted) != number:
                 return records, False
-            records.append(json.loads(text))
-        except ValueError:
+            record = json.loads(text)
+        except (ValueError, RecursionError):
             return records, False
+        if not isinstance(record, dict) or is_deeper(record, MAX_DEPTH):
+            return records, False
+        records.append(record)
     return records, True
+
+
+def is_deeper(value: Any, depth: int) -> bool:
+    """Whether lists and dictionaries are nested in each other more than so many deep."""
+    if not isinstance(value, (dict, list)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(is_deeper(each, depth - 1) for each in inner)

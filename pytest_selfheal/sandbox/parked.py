@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pytest_selfheal.errors import SandboxFailed
-from pytest_selfheal.records import Job, Limits, RunOutcome
+from pytest_selfheal.records import EarlyEnd, Job, Limits, RunOutcome
 from pytest_selfheal.sandbox.conclude import conclude
 from pytest_selfheal.sandbox.frames import Channel, pack, pack_json, receive_json
 from pytest_selfheal.sandbox.inside_watch import MAX_STRETCH
@@ -49,7 +49,7 @@ os._exit(0)
 
 _INSIDE = (
     "watch", "reports", "session", "imports", "children", "child", "trace", "walls", "checks",
-    "twins", "controls", "tests", "confine", "syscalls",
+    "twins", "controls", "early", "order", "tests", "confine", "syscalls",
 )  # fmt: skip
 """What is sent beside the supervisor's own text."""
 
@@ -176,7 +176,11 @@ class ParkedSandbox:
         except OSError as error:
             return RunOutcome(ending="sandbox-failed", why=f"the sandbox was lost: {error}")
         limits = dataclasses.replace(self._limits, timeout_seconds=timeout)
-        return conclude(answer, job, limits, kill_means_memory=self._killed_for_memory())
+        try:
+            return conclude(answer, job, limits, kill_means_memory=self._killed_for_memory())
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            why = f"the sandbox gave an answer of another form ({type(error).__name__})"
+            return RunOutcome(ending="untrusted", why=why)
 
 
 def _message(job: Job, timeout_seconds: float) -> dict[str, Any]:
@@ -187,10 +191,17 @@ def _message(job: Job, timeout_seconds: float) -> dict[str, Any]:
         "checks": dict(job.checks),
         "shuffle_seed": job.shuffle_seed,
         "under_trial": sorted(job.under_trial),
+        "first": sorted(job.first),
         "last": list(job.last),
+        "early_end": None if job.early_end is None else _early_end(job.early_end),
         "guarded": sorted(_guarded(job)),
         "timeout_seconds": timeout_seconds,
     }
+
+
+def _early_end(early_end: EarlyEnd) -> dict[str, Any]:
+    known = dataclasses.asdict(early_end)
+    return {k: sorted(v) if isinstance(v, frozenset) else v for k, v in known.items()}
 
 
 def _cwd(workspace: Workspace, root: str) -> str:
