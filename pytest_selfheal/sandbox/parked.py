@@ -41,7 +41,7 @@ exec(compile(text, "<selfheal>", "exec"), {"__name__": "selfheal_inside"})
 
 _INSIDE = (
     "watch", "reports", "session", "imports", "children", "child", "trace", "walls", "checks",
-    "twins", "controls", "tests", "confine", "syscalls",
+    "twins", "changed", "controls", "tests", "confine", "syscalls",
 )  # fmt: skip
 """What is sent beside the supervisor's own text."""
 
