@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_selfheal.records import Job, RunOutcome, Watch
-from pytest_selfheal.sandbox import inside_twins
+from pytest_selfheal.sandbox import inside_changed, inside_twins
 from tests.sandboxes import launcher, require
 
 
@@ -508,7 +508,7 @@ def test_an_assertion_holds_exactly_where_its_opposite_fails(
     asserted = form.format(f"one {operator} two")
     text = f"one, two = {left}, {right}\ndef test_a():\n    assert {asserted}\n"
     function = compiled(text)
-    twin = inside_twins.twin_of(function, text.encode())
+    twin = inside_twins.twin_of(function, text.encode(), inside_changed.change)
     assert twin is not None
     assert twin.inverted is not None
     plain, _ = outcome_of(function, function.__code__)
@@ -549,7 +549,7 @@ class TestCase(unittest.TestCase):
 
 def test_a_method_keeps_its_class_and_its_private_names() -> None:
     function = compiled(METHOD, "TestCase.test_a")
-    twin = inside_twins.twin_of(function, METHOD.encode())
+    twin = inside_twins.twin_of(function, METHOD.encode(), inside_changed.change)
     assert twin is not None
     assert twin.inverted is not None
     case = function.__globals__["TestCase"]("test_a")
@@ -590,7 +590,7 @@ def test_a_test_that_tells_is_the_same_otherwise() -> None:
 )
 def test_what_may_swallow_an_exception(body: str, swallows: bool) -> None:
     text = f"def test_a():\n    {body}\n"
-    twin = inside_twins.twin_of(compiled(text), text.encode())
+    twin = inside_twins.twin_of(compiled(text), text.encode(), inside_changed.change)
     assert twin is not None
     assert twin.swallows is swallows
     assert twin.inverted is None
@@ -609,7 +609,7 @@ def test_what_may_swallow_an_exception(body: str, swallows: bool) -> None:
 def test_only_what_nothing_catches_is_said_to_hold(body: str, told: list[str]) -> None:
     text = f"import contextlib\ndef test_a():\n    {body}\n"
     function = compiled(text)
-    twin = inside_twins.twin_of(function, text.encode())
+    twin = inside_twins.twin_of(function, text.encode(), inside_changed.change)
     assert twin is not None
     assert twin.inverted is not None
     assert outcome_of(function, twin.inverted) == ("passed", told)
@@ -617,5 +617,13 @@ def test_only_what_nothing_catches_is_said_to_hold(body: str, told: list[str]) -
 
 def test_a_function_that_is_not_in_the_text_has_no_twin() -> None:
     function = compiled("def test_a():\n    assert True\n")
-    assert inside_twins.twin_of(function, b"def test_b():\n    assert True\n") is None
-    assert inside_twins.twin_of(function, b"\n\ndef test_a():\n    assert True\n") is None
+    assert (
+        inside_twins.twin_of(function, b"def test_b():\n    assert True\n", inside_changed.change)
+        is None
+    )
+    assert (
+        inside_twins.twin_of(
+            function, b"\n\ndef test_a():\n    assert True\n", inside_changed.change
+        )
+        is None
+    )

@@ -92,6 +92,23 @@ REFUSED = {
     "imported in place": (body("__import__('os')._exit(0)"), "'os._exit'"),
     "exec": (body("import os", "os.execv('/bin/true', ['true'])"), "'os.execv'"),
     "kill": (body("import os", "os.kill(os.getppid(), 9)"), "'os.kill'"),
+    "kill itself": (body("import os", "pid = os.getpid()", "os.kill(pid, x)"), "'os.kill'"),
+    "kill all": (body("from os import kill as k", "k(-1, 15)"), "'os.kill'"),
+    "kill its group": (body("import os", "os.killpg(os.getpgid(0), x)"), "'os.killpg'"),
+    "kill a helper's": (
+        "import os\ndef stop(pid):\n    os.kill(pid, 9)\n" + body("stop(os.getppid())"),
+        "'os.kill'",
+    ),
+    "kill later": (
+        "import os\nfrom threading import Timer\n"
+        + body("Timer(0, os.kill, (os.getpid(), 9)).start()"),
+        "'os.kill'",
+    ),
+    "kill packed": (body("import os", "os.kill(*(os.getppid(), 9))"), "'os.kill'"),
+    "pidfd": (
+        "import os, signal\n" + body("signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 9)"),
+        "'signal.pidfd_send_signal'",
+    ),
     "sys.exit": ("import sys\n" + body("sys.exit(0)"), "'sys.exit'"),
     "renamed exit": ("from sys import exit as leave\n" + body("leave()"), "'sys.exit'"),
     "exit": (body("exit()"), "'exit'"),
@@ -169,6 +186,14 @@ def _matches(pattern, text):
 
 
 HONEST = {
+    "signals a child": "import os\n" + body("os.kill(x.pid, 15)", "os.killpg(x.pid, 9)"),
+    "asks for a process": "import os\n" + body("os.kill(x, 0)", "os.kill(os.getpid(), 0)"),
+    "signals itself": "import os, signal\n" + body("os.kill(os.getpid(), signal.SIGUSR1)"),
+    "a child's group": "import os\n" + body("os.killpg(os.getpgid(x.pid), 9)"),
+    "signals a pid of a file": "import os\n" + body("os.kill(int(open(x).read()), 15)"),
+    "leaves a fork": (
+        "import os\n" + body("if os.fork() == 0:", "    os._exit(0)", "return os.wait()")
+    ),
     "files": "import os\n" + body("return os.path.join(os.getcwd(), x)"),
     "environment": "import os\n" + body("return os.environ.get('HOME', '')"),
     "sets environment": "import os\n" + body("os.environ['TZ'] = x", "return x"),
@@ -287,7 +312,7 @@ USERS_OWN = {
     "gc": ("import gc\n_ALL = gc.get_objects\n", body("return gc.get_objects()")),
     "ctypes": ("import ctypes\n", body("return ctypes.sizeof(ctypes.c_int)")),
     "sys.modules": ("import sys\nHAS = 'x' in sys.modules\n", body("return sys.modules[x]")),
-    "os.kill": ("import os\ndef stop(p):\n    os.kill(p, 15)\n", body("os.kill(x, 9)")),
+    "os.kill": ("import os\ndef stop(p):\n    os.kill(p, 15)\n", body("os.kill(os.getppid(), 9)")),
     "own class": ("class Box:\n    count = 0\n", "class Box:\n def f(self):\n  Box.count += 1\n"),
     "another class's variable": (
         "class Box:\n    count: int = 0\nclass Other: ...\n",
@@ -418,7 +443,7 @@ NAMES = st.from_regex(r"[a-z]{3,8}_", fullmatch=True)
 
 
 @settings(deadline=None)
-@given(NAMES, st.sampled_from(["os._exit", "os.kill", "sys.settrace", "sys._getframe"]))
+@given(NAMES, st.sampled_from(["os._exit", "os.abort", "sys.settrace", "sys._getframe"]))
 def test_no_new_name_hides_what_is_meant(name, dotted):
     module, _, function = dotted.partition(".")
     as_module = f"import {module} as {name}\ndef f(x):\n    {name}.{function}(x)\n"

@@ -3,9 +3,10 @@
 A test that passes proves something only if it can fail. So each test tells when an
 exception leaves it, and a report that says `passed` all the same is not to be believed. And
 some of those that passed are run again, in the same session and through the same runner:
-against code that is known to be wrong (what they test does nothing but raise), and with their
-assertions inverted. What a control says counts against the candidate alone: one that fails in
-any other way, or that comes to no end, says nothing.
+against code that is known to be wrong (what they test does nothing but raise), with their
+assertions inverted, and with other values in the place of those that they expect. What a
+control says counts against the candidate alone: one that fails in any other way, or that comes
+to no end, says nothing.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Controls:
     def __init__(
         self,
         twins: Any,
+        changed: Any,
         trace: Any,
         job: dict[str, Any],
         texts: dict[str, bytes],
@@ -79,6 +81,7 @@ class Controls:
 
         Args:
             twins: The module `inside_twins`.
+            changed: The module `inside_changed`.
             trace: The `Trace`, whose `failing` functions call its `fail`.
             job: What is run.
             texts: The texts of rewritten modules by their real paths, as they were imported.
@@ -86,6 +89,7 @@ class Controls:
             emit: Writes a record.
         """
         self._twins = twins
+        self._change = changed.change
         self._trace = trace
         self._under_trial = frozenset(job["under_trial"])
         self._names = {node.partition("[")[0].rpartition("::")[2] for node in job["nodes"]}
@@ -197,19 +201,27 @@ class Controls:
             return "cannot pass with wrong code, and was reported as passed"
         if raising.passed and raising.raised_to_test and twin is not None and not twin.swallows:
             return "passes although what it calls does nothing but raise"
-        if twin is None or twin.inverted is None:
+        if twin is None:
             return None
-        inverted = Control(twin.inverted)
-        left = self._run(item, function, inverted)
-        if inverted.passed and left:
-            return "failed with its assertions inverted, and was reported as passed"
-        if inverted.passed and inverted.held and self._is_repeatable(item, function, twin):
-            return "passes with its assertions inverted as well"
+        for code, how in (
+            (twin.inverted, "with its assertions inverted"),
+            (twin.changed, "when it expects something else"),
+        ):
+            if code is None:
+                continue
+            control = Control(code)
+            left = self._run(item, function, control)
+            if control.passed and left:
+                return f"failed {how}, and was reported as passed"
+            if control.passed and control.held and self._is_repeatable(item, function, code):
+                return f"passes {how} as well"
         return None
 
-    def _is_repeatable(self, item: pytest.Item, function: types.FunctionType, twin: Any) -> bool:
+    def _is_repeatable(
+        self, item: pytest.Item, function: types.FunctionType, twin: types.CodeType
+    ) -> bool:
         """Whether a test and its twin pass time after time: it minds no state that changes."""
-        for code in (function.__code__, function.__code__, twin.inverted):
+        for code in (function.__code__, function.__code__, twin):
             again = Control(code)
             if self._run(item, function, again) or not again.passed:
                 return False
@@ -218,7 +230,7 @@ class Controls:
     def _twin(self, function: types.FunctionType) -> Any:
         text = self._texts.get(os.path.realpath(function.__code__.co_filename))
         with contextlib.suppress(SyntaxError, ValueError, RecursionError):
-            return self._twins.twin_of(function, text) if text is not None else None
+            return text and self._twins.twin_of(function, text, self._change)
         return None
 
     def _run(self, item: pytest.Item, function: types.FunctionType, control: Control) -> bool:

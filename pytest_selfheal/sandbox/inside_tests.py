@@ -78,8 +78,9 @@ def run(
     recorder.walls = walls
     tracer.looks_at_returned = walls.watches
     walls.install()
+    modules["changed"].install(walls.may_be_judged)
     recorder.controls = modules["controls"].Controls(
-        modules["twins"], tracer.trace, job, tracer.texts, nonce, emit
+        modules["twins"], modules["changed"], tracer.trace, job, tracer.texts, nonce, emit
     )
     tracer.change_tests = recorder.controls.make_tell
     plugins = [modules["session"].Calm(), recorder.cases, recorder]

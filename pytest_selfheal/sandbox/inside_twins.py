@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import copy
 import types
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 LEFT = "__selfheal_left__"
@@ -40,6 +40,8 @@ class Twin(NamedTuple):
 
     inverted: types.CodeType | None
     """Its code with its assertions inverted; None where it has none of its own."""
+    changed: types.CodeType | None
+    """Its code with its expectations changed; None where it has none that can be."""
     swallows: bool
     """Something in it may catch whatever is raised."""
 
@@ -58,15 +60,18 @@ def make_tell(tree: ast.Module, names: Collection[str]) -> None:
             _tell(node)
 
 
-def twin_of(function: types.FunctionType, text: bytes) -> Twin | None:
-    """Compile a test function's twin beside it, so that it sees the same names.
+def twin_of(
+    function: types.FunctionType, text: bytes, change: Callable[[Any], bool]
+) -> Twin | None:
+    """Compile a test function's twins beside it, so that they see the same names.
 
     Args:
         function: The function, whose code says where it begins.
         text: The text of its module.
+        change: Changes what a function expects; whether it expects anything.
 
     Returns:
-        The twin; None where the function is not found, or the twin would not fit it.
+        The twins; None where the function is not found, or they would not fit it.
 
     Raises:
         SyntaxError, ValueError, RecursionError: The text cannot be compiled.
@@ -84,20 +89,28 @@ def twin_of(function: types.FunctionType, text: bytes) -> Twin | None:
         return None
     body, node = found
     swallows = any(map(_swallows, node.body))
-    twin = copy.deepcopy(node)
+    inverted, changed = copy.deepcopy(node), copy.deepcopy(node)
     inverting = _Inverting()
-    twin.body = inverting.inverted(twin.body)
-    if not inverting.count:
-        return Twin(inverted=None, swallows=swallows)
-    twin.name = f"{code.co_name}_selfheal_twin"
-    twin.decorator_list = []
-    _tell(twin)
-    body.append(twin)
+    inverted.body = inverting.inverted(inverted.body)
+    twins = {}
+    for kind, twin, is_one in (
+        ("inverted", inverted, bool(inverting.count)),
+        ("changed", changed, change(changed)),
+    ):
+        if is_one:
+            twin.name = twins[kind] = f"{code.co_name}_selfheal_{kind}"
+            twin.decorator_list = []
+            _tell(twin)
+            body.append(twin)
+    if not twins:
+        return Twin(inverted=None, changed=None, swallows=swallows)
     compiled = compile(tree, code.co_filename, "exec", dont_inherit=True)
-    made = next((each for each in _codes(compiled) if each.co_name == twin.name), None)
-    if made is None or made.co_freevars != code.co_freevars:
+    codes = {each.co_name: each for each in _codes(compiled)}
+    made = {kind: codes.get(name) for kind, name in twins.items()}
+    if any(each is None or each.co_freevars != code.co_freevars for each in made.values()):
         return None
-    return Twin(inverted=made.replace(co_name=code.co_name), swallows=swallows)
+    fitting = {kind: each.replace(co_name=code.co_name) for kind, each in made.items() if each}
+    return Twin(inverted=fitting.get("inverted"), changed=fitting.get("changed"), swallows=swallows)
 
 
 class _Inverting(ast.NodeTransformer):

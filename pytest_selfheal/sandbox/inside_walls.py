@@ -176,6 +176,27 @@ class Walls:
                     self._tell("a returned object equals whatever it is compared with")
         return value
 
+    def may_be_judged(self, value: Any) -> bool:
+        """Whether nothing in a value is of a class that may equal what it likes.
+
+        That is one of the tests' or of the user's own; of the library's, and of what the
+        candidate adds, it is known.
+        """
+        for each in _leaves(value):
+            kind = type(each)
+            package = kind.__module__.partition(".")[0]
+            if package in sys.stdlib_module_names - {"unittest"}:
+                continue
+            file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+            if not isinstance(file, str) or not self._is_candidates(kind, _real(file)):
+                return False
+        return True
+
+    def _is_candidates(self, kind: type, path: str) -> bool:
+        """Whether a class is the candidate's, in a file of its, and not the user's own."""
+        written = self._originals.get(path, "")
+        return path in self._files and not re.search(rf"\bclass\s+{kind.__name__}\b", written)
+
     def _tell(self, what: str) -> None:
         if what not in self._told and len(self._told) < MAX_TOLD:
             self._told.add(what)

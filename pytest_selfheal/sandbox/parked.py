@@ -49,7 +49,7 @@ os._exit(0)
 
 _INSIDE = (
     "watch", "reports", "session", "imports", "children", "child", "trace", "walls", "checks",
-    "twins", "controls", "early", "order", "tests", "confine", "syscalls",
+    "twins", "changed", "controls", "early", "order", "tests", "confine", "syscalls",
 )  # fmt: skip
 """What is sent beside the supervisor's own text."""
 

@@ -27,6 +27,7 @@ from pytest_selfheal.source.policy_hidden import (
 )
 from pytest_selfheal.source.policy_lies import lying_classes
 from pytest_selfheal.source.policy_names import Names
+from pytest_selfheal.source.policy_processes import forking_lines, signals
 from pytest_selfheal.source.policy_tables import (
     ENDS,
     FRAME_ATTRIBUTES,
@@ -81,9 +82,10 @@ def _whole_name(imported: ImportedName) -> str:
 
 def forbidden_names(tree: ast.Module, context: Context) -> Iterator[Violation]:
     """Refuse the functions that end the run, reach the runner, or read frames."""
+    forking = forking_lines(tree, context)
     for line, dotted in (*context.names.uses(tree), *context.names.from_imports(tree)):
         reason = name_reason(dotted, context)
-        if reason:
+        if reason and not (dotted == "os._exit" and line in forking):
             yield line, f"it uses {dotted.removeprefix('builtins.')!r}: {reason}"
 
 
@@ -193,6 +195,7 @@ CHECKS: tuple[Check, ...] = (
     frame_attributes,
     all_objects,
     exits,
+    signals,
     foreign_writes,
     foreign_globals,
     shadowed_names,

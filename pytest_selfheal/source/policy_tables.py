@@ -48,8 +48,6 @@ _CODE = "it makes code that nobody can read"
 FRAMES = "it reads its callers' frames"
 FORBIDDEN_NAMES = {
     "os._exit": ENDS,
-    "os.kill": ENDS,
-    "os.killpg": ENDS,
     "os.abort": ENDS,
     "_thread.interrupt_main": ENDS,
     "signal.raise_signal": ENDS,
