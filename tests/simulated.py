@@ -184,6 +184,7 @@ class World:
         provisional: Mapping[str, Piece],
         attempts: Sequence[Attempt],
         _: Holdout = EVERYTHING_SHOWN,
+        **__: object,
     ) -> Reply:
         self.requests.append(group.keys)
         blocks = []

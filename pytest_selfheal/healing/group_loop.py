@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,8 +11,13 @@ from pytest_selfheal.healing.board import Group, GroupEnd
 from pytest_selfheal.healing.code import Code
 from pytest_selfheal.healing.flaky import Doubts
 from pytest_selfheal.healing.groups import last_why
+from pytest_selfheal.healing.holdout import Holdout
 from pytest_selfheal.healing.judge import Judgement, innocent, judge
 from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.samples import Samples
+from pytest_selfheal.healing.steps import SeenCode, Step, Tried, tree_of
+from pytest_selfheal.healing.stuck import Approach, described, plan
+from pytest_selfheal.model.wanted import check
 from pytest_selfheal.records import (
     Attempt,
     Candidate,
@@ -26,6 +30,7 @@ from pytest_selfheal.records import (
 
 ATTEMPTS_BEFORE_BLAMING_OTHERS = 2
 ATTEMPTS_BEFORE_BLAMING_WEAK_ONES = 3
+_ENDS_A_GROUP = (ModelUnavailable, SandboxFailed, EditConflict)
 MANY_TESTS = 50
 """More than so many may take as long as the whole selection."""
 
@@ -47,12 +52,15 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Step:
-    """One reply, tried."""
+class _Turn:
+    """What all replies of a turn have in common."""
 
-    attempt: Attempt
-    pieces: Mapping[str, Piece] = field(default_factory=dict)
-    judgement: Judgement | None = None
+    attempts: tuple[Attempt, ...]
+    first: int
+    """The number of its first request."""
+    approach: Approach
+    holdout: Holdout
+    seen: SeenCode = field(default_factory=SeenCode)
 
 
 def heal_group(kit: Kit, group: Group, snapshot: Snapshot) -> GroupEnd:
@@ -73,32 +81,21 @@ class _Loop:
         self._attempts = list(group.attempts)
         self._limit = len(self._attempts) + group.left
         self._doubts = Doubts()
-        self._last: _Step | None = None
+        self._last: Step | None = None
         self._holdout = kit.holdout(group, snapshot.results)
         self._entered = {each.nodeid: frozenset(each.entered) for each in snapshot.results}
 
     def run(self) -> GroupEnd:
-        kit, group = self._kit, self._group
-        label = label_of(kit, group)
+        group = self._group
         while len(self._attempts) < self._limit:
-            number = len(self._attempts) + 1
-            kit.progress.stage(label, number, self._limit, "asking")
-            kit.pool.prepare(2)  # one for this reply, and one for what follows it
             try:
-                shown = self._snapshot.code.including(group.earlier_code)
-                held = self._holdout.for_attempt(self._attempts, is_last=number == self._limit)
-                asked_at = time.monotonic()
-                reply = kit.ask(group, self._snapshot.results, shown, self._attempts, held)
-                asking_seconds = time.monotonic() - asked_at
-                if reply.gave_up is not None:
-                    why = f"the model gave up: {reply.gave_up}"
-                    self._note(Attempt(verdict="unusable", why=why), reply, asking_seconds)
-                    return self._end(reason=reply.gave_up)
-                kit.progress.stage(label, number, self._limit, "verifying")
-                step = self._try(reply)
-            except (ModelUnavailable, SandboxFailed, EditConflict) as error:
+                steps = self._take_turn()
+            except _ENDS_A_GROUP as error:
                 return self._end(reason=str(error))
-            self._note(step.attempt, reply, asking_seconds)
+            self._attempts += [step.attempt for step in steps]
+            step = steps[-1]
+            if step.gave_up is not None:
+                return self._end(reason=step.gave_up)
             if step.judgement is not None:
                 self._last = step
                 if step.attempt.verdict == "passed":
@@ -113,38 +110,134 @@ class _Loop:
                     return self._end(reason=last_why(self._attempts), joint_with=blamed)
         return self._end(reason=last_why(self._attempts))
 
-    def _note(self, attempt: Attempt, reply: Reply, asking_seconds: float) -> None:
-        attempt = replace(
-            attempt,
-            asking_seconds=asking_seconds,
+    # --- one turn: as many replies as are wanted at once ----------------------------------
+
+    def _take_turn(self) -> list[Step]:
+        """Ask, and try each reply as it comes until one is green; the best stands last.
+
+        Raises:
+            ModelUnavailable, SandboxFailed, EditConflict: That is all that came of it.
+        """
+        kit, settings, attempts = self._kit, self._kit.settings, tuple(self._attempts)
+        approach = plan(
+            attempts,
+            may_change=settings.when_stuck == "change",
+            escalate_after=settings.escalate_after if settings.escalate_model else None,
+        )
+        count = min(settings.candidates, self._limit - len(attempts))
+        is_last = len(attempts) + count >= self._limit
+        turn = _Turn(
+            attempts=attempts,
+            first=1 + max([len(attempts), *(each.number for each in attempts)]),
+            approach=approach,
+            holdout=self._holdout.for_attempt(attempts, is_last=is_last),
+        )
+        how = described(approach, settings.escalate_model, count)
+        self._show("asking", how)
+        kit.pool.prepare(count + 1)  # one for each reply, and one for what follows it
+        samples = Samples(
+            range(turn.first, turn.first + count),
+            lambda number: self._try(turn, number),
+            # A replay waits for nobody, and is to come to the same end each time.
+            None if settings.candidates == 1 or settings.replay else kit.executor,
+        )
+        steps: dict[int, Step] = {}
+        repeated: list[Tried] = []
+        problems: list[Exception] = []
+        for tried in samples.come():
+            if isinstance(tried, Exception):
+                problems.append(tried)
+            elif tried.same_as is not None:
+                repeated.append(tried)
+            else:
+                self._show("verifying", how)
+                step = steps[tried.attempt.number] = self._judge(tried, turn)
+                if step.attempt.verdict == "passed":
+                    samples.enough()
+        for tried in repeated:
+            if tried.same_as in steps:
+                steps[tried.attempt.number] = self._repeat(tried, steps[tried.same_as], turn)
+        for problem in problems:
+            if not steps or not isinstance(problem, _ENDS_A_GROUP):
+                raise problem
+        return sorted(steps.values(), key=lambda step: step.merit)
+
+    def _show(self, what: str, how: str) -> None:
+        number, label = len(self._attempts) + 1, label_of(self._kit, self._group)
+        self._kit.progress.stage(label, number, self._limit, what, how)
+
+    def _try(self, turn: _Turn, number: int) -> Tried:
+        """Ask once, and run what comes. Other threads do so at the same time."""
+        kit, group = self._kit, self._group
+        asked_at = time.monotonic()
+        reply = kit.ask(
+            group,
+            self._snapshot.results,
+            self._snapshot.code.including(group.earlier_code),
+            turn.attempts,
+            turn.holdout,
+            number=number,
+            approach=turn.approach,
+        )
+        check()
+        attempt = Attempt(
+            verdict="unusable",
+            code="\n\n".join(reply.blocks),
+            asking_seconds=time.monotonic() - asked_at,
             input_tokens=reply.input_tokens,
             output_tokens=reply.output_tokens,
+            number=number,
+            turn=turn.first,
+            strategy=turn.approach.strategy,
+            model=reply.model,
         )
-        self._attempts.append(attempt)
-        self._kit.relay.attempted(self._group.keys, len(self._attempts), attempt)
+        if reply.gave_up is not None:
+            why = f"the model gave up: {reply.gave_up}"
+            return Tried(reply=reply, attempt=replace(attempt, why=why))
+        same_as = turn.seen.first_with(reply.blocks, number)
+        if same_as is not None:
+            return Tried(reply=reply, attempt=attempt, same_as=same_as)
+        return self._run(reply, attempt)
 
-    def _try(self, reply: Reply) -> _Step:
-        code = "\n\n".join(reply.blocks)
-        group = self._group
+    def _run(self, reply: Reply, attempt: Attempt) -> Tried:
         try:
-            candidate = self._kit.candidate(group, reply)
-            pieces = dict(zip(group.keys, candidate.pieces, strict=True))
+            candidate = self._kit.candidate(self._group, reply)
+            pieces = dict(zip(self._group.keys, candidate.pieces, strict=True))
             outcome = self._verified(pieces, self._checks(candidate))
-        except Unusable as error:
-            return _Step(attempt=_unverified("unusable", str(error), code))
-        except Refused as error:
-            return _Step(attempt=_unverified("refused", str(error), code))
-        judgement = self._judged(outcome, pieces, code)
-        attempt = Attempt(
+        except (Unusable, Refused) as error:
+            verdict: Verdict = "unusable" if isinstance(error, Unusable) else "refused"
+            why = str(error)
+            failed = replace(attempt, verdict=verdict, why=why, traceback=why)
+            return Tried(reply=reply, attempt=failed)
+        return Tried(reply=reply, attempt=attempt, pieces=pieces, outcome=outcome)
+
+    def _judge(self, tried: Tried, turn: _Turn) -> Step:
+        attempt, outcome = tried.attempt, tried.outcome
+        if outcome is None:
+            return self._told(Step(attempt=attempt, gave_up=tried.reply.gave_up))
+        place = attempt.number - turn.first + 1
+        is_last = len(turn.attempts) + place >= self._limit
+        judgement = self._judged(outcome, tried.pieces, attempt.code, is_last=is_last)
+        attempt = replace(
+            attempt,
             verdict=judgement.verdict,
             why=judgement.why,
             seconds=outcome.seconds,
-            code=code,
             traceback=judgement.traceback,
             red=judgement.red,
             printed=judgement.printed,
         )
-        return _Step(attempt=attempt, pieces=pieces, judgement=judgement)
+        return self._told(Step(attempt=attempt, pieces=tried.pieces, judgement=judgement))
+
+    def _repeat(self, tried: Tried, known: Step, turn: _Turn) -> Step:
+        """The same code with other checks may pass, where the first ones were wrong."""
+        if known.failed_its_own_checks_alone and tried.reply.checks:
+            return self._judge(self._run(tried.reply, tried.attempt), turn)
+        return self._told(known.repeated_by(tried))
+
+    def _told(self, step: Step) -> Step:
+        self._kit.relay.attempted(self._group.keys, step.attempt.number, step.attempt)
+        return step
 
     def _verified(self, pieces: Mapping[str, Piece], checks: Mapping[str, str]) -> RunOutcome:
         tests, snapshot = self._group.tests, self._snapshot
@@ -160,16 +253,19 @@ class _Loop:
             raise SandboxFailed(outcome.why)
         return outcome
 
-    def _judged(self, outcome: RunOutcome, pieces: Mapping[str, Piece], code: str) -> Judgement:
+    def _judged(
+        self, outcome: RunOutcome, pieces: Mapping[str, Piece], code: str, *, is_last: bool
+    ) -> Judgement:
         """Judge a candidate, with tests left out of account that turn out to be flaky."""
         group, doubts, gets_further = self._group, self._doubts, self._gets_further
-        doubts.compare(_tree(code), outcome)
+        doubts.compare(tree_of(code), outcome)
         judgement = judge(outcome, group.tests, gets_further, doubts.flaky)
-        if judgement.verdict == "failed":
-            is_last = len(self._attempts) + 1 >= self._limit
-            if doubts.is_worth_a_rerun(judgement, group.keys, is_last=is_last):
-                doubts.settle(judgement, lambda: self._verified(pieces, {}))
-                judgement = judge(outcome, group.tests, gets_further, doubts.flaky)
+        is_doubtful = judgement.verdict == "failed" and doubts.is_worth_a_rerun(
+            judgement, group.keys, is_last=is_last
+        )
+        if is_doubtful:
+            doubts.settle(judgement, lambda: self._verified(pieces, {}))
+            judgement = judge(outcome, group.tests, gets_further, doubts.flaky)
         if judgement.verdict == "passed" and doubts.are_all_there_is(judgement, group.keys):
             why = f"{min(doubts.flaky)} is flaky: green and red with the same code, no evidence"
             return Judgement(verdict="failed", why=why, traceback=why, results=judgement.results)
@@ -260,15 +356,3 @@ def label_of(kit: Kit, group: Group) -> str:
     """What the progress calls a group."""
     first = kit.stubs[group.keys[0]].target
     return first if len(group.keys) == 1 else f"{first} (+{len(group.keys) - 1})"
-
-
-def _unverified(verdict: Verdict, why: str, code: str) -> Attempt:
-    return Attempt(verdict=verdict, why=why, code=code, traceback=why)
-
-
-def _tree(code: str) -> str:
-    """What a reply's code means: the same for the same code, however it is laid out."""
-    try:
-        return ast.dump(ast.parse(code))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return code

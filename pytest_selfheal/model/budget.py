@@ -21,6 +21,7 @@ from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable, UsageError
 from pytest_selfheal.model.accounts import Account, Amount, Book, Caps, RunAccount, today
 from pytest_selfheal.model.bounds import Bound, ask_within
 from pytest_selfheal.model.prices import NANODOLLARS, Price
+from pytest_selfheal.model.wanted import check, may_become_unwanted
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import ModelUsage, Reply
 
@@ -179,8 +180,10 @@ class BudgetedModel:
                 if not told and self._on_wait is not None:
                     self._on_wait(_POLL_SECONDS, "a budget: requests under way may leave room")
                 told = True
-                # Other processes give nobody a sign.
-                self._changed.wait(_POLL_SECONDS if len(self._accounts) > 1 else None)
+                check()
+                # Other processes give nobody a sign, and neither does a sample that is green.
+                polls = len(self._accounts) > 1 or may_become_unwanted()
+                self._changed.wait(_POLL_SECONDS if polls else None)
 
     def _room(self, prompt: str, books: Sequence[Book]) -> tuple[Amount, Bound] | None:
         """What to set aside and the bound to send; None where others must end first.

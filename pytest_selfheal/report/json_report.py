@@ -71,6 +71,9 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "asking_seconds": round(attempt.asking_seconds, 3),
         "input_tokens": attempt.input_tokens,
         "output_tokens": attempt.output_tokens,
+        "number": attempt.number,
+        "strategy": attempt.strategy,
+        "model": attempt.model,
     }
 
 
