@@ -119,10 +119,11 @@ class _Loop:
             ModelUnavailable, SandboxFailed, EditConflict: That is all that came of it.
         """
         kit, settings, attempts = self._kit, self._kit.settings, tuple(self._attempts)
+        has_second = settings.escalate_model is not None and kit.halt.second_reason is None
         approach = plan(
             attempts,
             may_change=settings.when_stuck == "change",
-            escalate_after=settings.escalate_after if settings.escalate_model else None,
+            escalate_after=settings.escalate_after if has_second else None,
         )
         count = min(settings.candidates, self._limit - len(attempts))
         is_last = len(attempts) + count >= self._limit
