@@ -156,8 +156,10 @@ class _Loop:
                 if step.attempt.verdict == "passed":
                     samples.enough()
         for tried in repeated:
-            if tried.same_as in steps:
-                steps[tried.attempt.number] = self._repeat(tried, steps[tried.same_as], turn)
+            known = steps.get(tried.same_as or 0)
+            if known is not None and known.attempt.verdict != "passed":
+                step = self._repeat(tried, known, turn, may_run=samples.are_wanted)
+                steps[tried.attempt.number] = step
         for problem in problems:
             if not steps or not isinstance(problem, _ENDS_A_GROUP):
                 raise problem
@@ -230,9 +232,9 @@ class _Loop:
         )
         return self._told(Step(attempt=attempt, pieces=tried.pieces, judgement=judgement))
 
-    def _repeat(self, tried: Tried, known: Step, turn: _Turn) -> Step:
+    def _repeat(self, tried: Tried, known: Step, turn: _Turn, *, may_run: bool) -> Step:
         """The same code with other checks may pass, where the first ones were wrong."""
-        if known.failed_its_own_checks_alone and tried.reply.checks:
+        if may_run and known.failed_its_own_checks_alone:
             return self._judge(self._run(tried.reply, tried.attempt), turn)
         return self._told(known.repeated_by(tried))
 
