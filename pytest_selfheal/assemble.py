@@ -202,10 +202,13 @@ def start_model(config: pytest.Config, settings: Settings, on_wait: Any) -> Mode
     Raises:
         UsageError: The recording, or the folder of the limits, cannot be used.
     """
-    from pytest_selfheal.model.stack import limited
+    from pytest_selfheal.model.stack import limited, of_second
 
     model: Model = config.hook.pytest_selfheal_model(settings=settings)
-    return limited(model, settings, state_dir(config), on_wait)
+    second: Model | None = None
+    if settings.escalate_model is not None and settings.replay is None:
+        second = config.hook.pytest_selfheal_model(settings=of_second(settings))
+    return limited(model, settings, state_dir(config), on_wait, second)
 
 
 def warm_up(model: Model | None) -> None:

@@ -134,7 +134,8 @@ class Conduct:
             verbosity=verbosity if writer is not None else -1,
             color=bool(writer is not None and writer.hasmarkup),
         ) as progress:
-            kit = self.kit(found, progress)
+            samplers = DaemonExecutor(self._settings.jobs, "selfheal-sample")
+            kit = dataclasses.replace(self.kit(found, progress), executor=samplers)
             self._preparation.on_wait = lambda seconds, reason: progress.stage(
                 "the model", 0, 0, "waiting", f"{seconds:.0f} s: {reason}"
             )
@@ -146,6 +147,7 @@ class Conduct:
                 self._end_early(heal)
             finally:
                 executor.shutdown(wait=False, cancel_futures=True)
+                samplers.shutdown(wait=False, cancel_futures=True)
         if heal.problem and not self._interrupts.received:
             self._notes.append(heal.problem)
         self._notes += [*kit.pool.notes, *heal.notes()]

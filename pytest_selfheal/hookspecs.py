@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def pytest_selfheal_model(settings: Settings) -> Model | None:
     """Supply the model that is asked for code.
 
-    Called once, before the first request. Budgets, rate limits and the recording are
+    Called once, before the first request, and once more for the second model where there
+    is one: `settings.model` says which is wanted. Budgets, rate limits and the recording are
     put around whatever is returned. The built-in implementation comes last and gives
     the recording of `--selfheal-replay`, else the OpenAI-compatible endpoint.
 

@@ -173,6 +173,45 @@ OPTIONS: tuple[Option, ...] = (
         help="Model replies tried for a stub or group.",
     ),
     Option(
+        flag="--selfheal-candidates",
+        ini="selfheal_candidates",
+        metavar="N",
+        kind="int",
+        default=1,
+        help="Replies to ask for at once for a stub or group, each an attempt; the first that is "
+        "green wins, else the one that passes most goes on.",
+    ),
+    Option(
+        flag="--selfheal-when-stuck",
+        ini="selfheal_when_stuck",
+        metavar="WHAT",
+        kind="choice",
+        choices=("change", "repeat"),
+        default="change",
+        help="Once two attempts fail alike: change the way of asking (a fresh sample, more "
+        "context, the second model), or repeat the conversation.",
+    ),
+    Option(
+        flag="--selfheal-escalate-model",
+        ini="selfheal_escalate_model",
+        metavar="NAME",
+        kind="str",
+        help="A second model at the same endpoint, asked where the first one does not get there.",
+    ),
+    Option(
+        flag="--selfheal-escalate-after",
+        ini="selfheal_escalate_after",
+        metavar="N",
+        kind="int",
+        default=3,
+        help="Failed attempts after which the second model is asked at the latest.",
+    ),
+    Option(
+        ini="selfheal_escalate_price",
+        kind="price",
+        help="The second model's price, as with selfheal_price.",
+    ),
+    Option(
         flag="--selfheal-holdout",
         ini="selfheal_holdout",
         metavar="SHARE",

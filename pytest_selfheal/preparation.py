@@ -10,10 +10,12 @@ import contextlib
 import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_selfheal.assemble import start_model, start_pool, warm_up, workspace_of
 from pytest_selfheal.errors import ModelUnavailable, SandboxFailed
+from pytest_selfheal.model.escalating import ask_second
 from pytest_selfheal.records import FoundStubs, ModelUsage, Reply
 
 if TYPE_CHECKING:
@@ -41,10 +43,25 @@ class EventualModel:
 
     def ask(self, prompt: str, *, targets: Sequence[str], attempt: int) -> Reply:
         """Wait for the model, then ask it; see `protocols.Model`."""
+        model = self._arrived()
+        return self._signed(model.ask(prompt, targets=targets, attempt=attempt))
+
+    def ask_second(self, prompt: str, *, targets: Sequence[str], attempt: int) -> Reply:
+        """The same of its second model."""
+        reply = ask_second(self._arrived(), prompt, targets=targets, attempt=attempt)
+        return self._signed(reply)
+
+    def _arrived(self) -> Model:
         self._is_there.wait()
         if self._model is None:
             raise ModelUnavailable(self._problem or "the run is ending", fatal=True)
-        return self._model.ask(prompt, targets=targets, attempt=attempt)
+        return self._model
+
+    def _signed(self, reply: Reply) -> Reply:
+        """A reply with the name of who wrote it."""
+        return (
+            reply if reply.model or self._model is None else replace(reply, model=self._model.name)
+        )
 
     def usage(self) -> ModelUsage:
         """What was asked so far."""

@@ -25,6 +25,7 @@ Verdict = Literal[
     "refused",
     "untrusted",
 ]
+Strategy = Literal["first", "retry", "fresh", "more-context", "second-model"]
 Status = Literal["healed", "unhealed", "unreached", "rejected", "skipped"]
 
 
@@ -122,6 +123,8 @@ class Reply:
     """Of `output_tokens`, those that the model thought with."""
     is_stored: bool = False
     """It was paid for by an earlier request, and comes from this machine's cache."""
+    model: str = ""
+    """The name of the model that wrote it, where the one that was asked says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,6 +307,8 @@ class Question:
     """Failed attempts so far, oldest first."""
     passing: tuple[str, ...] = ()
     """Node ids of tests that reach the targets, pass as they stand, and must stay so."""
+    wants_another_way: bool = False
+    """Attempts failed that are not told of: all that is said is that another way is wanted."""
 
 
 # --- what became of it -----------------------------------------------------------------
@@ -329,6 +334,14 @@ class Attempt:
     """From the request to the reply, waiting for a rate limit included."""
     input_tokens: int = 0
     output_tokens: int = 0
+    number: int = 0
+    """Which request for its stubs it was, from 1; 0 where that is not known."""
+    turn: int = 0
+    """The same for all that were asked for at once."""
+    strategy: Strategy = "first"
+    """How it was asked for."""
+    model: str = ""
+    """Who wrote it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,6 +373,8 @@ class ModelUsage:
     """In US dollars; None where the price is not known, 0.0 where it is nothing."""
     stored_replies: int = 0
     """Replies that an earlier run had paid for."""
+    models: tuple[ModelUsage, ...] = ()
+    """Where several were asked, what each of them was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,6 +84,14 @@ class Settings:
     max_reply_tokens: int | None = None
     temperature: float | None = None
     reasoning_effort: str | None = None
+    candidates: int = 1
+    """Replies asked for at once for a stub or group."""
+    when_stuck: Literal["change", "repeat"] = "change"
+    escalate_model: str | None = None
+    """The model that is asked where the first one does not get there."""
+    escalate_after: int = 3
+    """After how many failed attempts at the latest."""
+    escalate_price: tuple[Decimal, ...] | None = None
     fresh: bool = False
     """Replies that are stored are not used."""
 

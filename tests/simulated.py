@@ -12,15 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any, cast
 
 from pytest_selfheal.healing.groups import Group, key_of
 from pytest_selfheal.healing.holdout import EVERYTHING_SHOWN, Holdout
-from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.kit import Halt, Kit
 from pytest_selfheal.healing.run import Heal
 from pytest_selfheal.healing.session import SessionRecord
+from pytest_selfheal.healing.stuck import Approach
 from pytest_selfheal.interrupts import Interrupts
 from pytest_selfheal.records import (
     Attempt,
@@ -78,6 +80,13 @@ class World:
     """Why pieces do not go together."""
     attempts: int = 5
     jobs: int = 8
+    more_settings: Mapping[str, Any] = field(default_factory=dict)
+    executor: Executor | None = None
+    """Asks for several candidates at once."""
+    told: list[Attempt] = field(default_factory=list)
+    """What plugins hear of."""
+    approaches: list[Approach] = field(default_factory=list)
+    """How each request was made."""
     backend: str = "docker"
     ends_early: bool = True
     """A run that red tests have decided leaves the rest of its tests out."""
@@ -88,6 +97,7 @@ class World:
     runs: dict[str, int] = field(default_factory=dict)
     left_out: int = 0
     interrupts: Interrupts = field(default_factory=Interrupts)
+    lock: Any = field(default_factory=Lock)
 
     def __repr__(self) -> str:
         """Short enough for a failing example to be read."""
@@ -153,7 +163,11 @@ class World:
 
     @property
     def settings(self) -> Settings:
-        return settings(attempts=self.attempts, jobs=self.jobs)
+        return replace(settings(attempts=self.attempts, jobs=self.jobs), **self.more_settings)
+
+    @property
+    def halt(self) -> Halt:
+        return Halt()
 
     @property
     def pool(self) -> World:
@@ -177,7 +191,9 @@ class World:
 
     def done(self, *_: object) -> None: ...
 
-    def attempted(self, *_: object) -> None: ...
+    def attempted(self, targets: object, number: int, attempt: Attempt) -> None:
+        assert number == attempt.number
+        self.told.append(attempt)
 
     def holdout(self, *_: object) -> Holdout:
         return EVERYTHING_SHOWN
@@ -189,8 +205,16 @@ class World:
         provisional: Mapping[str, Piece],
         attempts: Sequence[Attempt],
         _: Holdout = EVERYTHING_SHOWN,
+        *,
+        number: int,
+        approach: Approach,
     ) -> Reply:
+        with self.lock:
+            return self._replied(group, approach)
+
+    def _replied(self, group: Group, approach: Approach) -> Reply:
         self.requests.append(group.keys)
+        self.approaches.append(approach)
         blocks = []
         for key in group.keys:
             number = self.asked[key] = self.asked.get(key, 0) + 1

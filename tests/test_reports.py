@@ -59,8 +59,17 @@ REPORT = HealReport(
                     asking_seconds=1.5,
                     input_tokens=500,
                     output_tokens=40,
+                    number=1,
+                    model="gpt-x",
                 ),
-                Attempt(verdict="passed", seconds=0.3, code="SECRET_OF_THE_PASSED = 1\n"),
+                Attempt(
+                    verdict="passed",
+                    seconds=0.3,
+                    code="SECRET_OF_THE_PASSED = 1\n",
+                    number=2,
+                    strategy="second-model",
+                    model="gpt-xl",
+                ),
             ),
             tests=("tests/test_tax.py::test_due[a]", "tests/test_tax.py::test_due[b]"),
             diff=DIFF,
@@ -195,6 +204,7 @@ def test_json_is_what_the_contract_says() -> None:
             "reasoning_tokens": 0,
             "cost": None,
             "stored_replies": 0,
+            "models": [],
         },
         "sandbox": {"backend": "docker", "verifications": 4},
     }
@@ -210,6 +220,9 @@ def test_json_is_what_the_contract_says() -> None:
                 "asking_seconds": 1.5,
                 "input_tokens": 500,
                 "output_tokens": 40,
+                "number": 1,
+                "strategy": "first",
+                "model": "gpt-x",
             },
             {
                 "verdict": "passed",
@@ -218,6 +231,9 @@ def test_json_is_what_the_contract_says() -> None:
                 "asking_seconds": 0.0,
                 "input_tokens": 0,
                 "output_tokens": 0,
+                "number": 2,
+                "strategy": "second-model",
+                "model": "gpt-xl",
             },
         ],
         "tests": ["tests/test_tax.py::test_due[a]", "tests/test_tax.py::test_due[b]"],
@@ -349,7 +365,7 @@ def test_html_tells_everything() -> None:
         "1 of 5 stubs healed", "1200 in, 340 out", "docker", "gpt-x", "3.2 s",
         "src/tax.py::TaxTable.due", "attempts used up", "a cheat was seen",
         "Attempt 1: failed assert 1 == 2 (asking 1.50 s; verifying 0.41 s; 500 tokens in, 40 out)",
-        "Attempt 2: passed (asking 0.00 s; verifying 0.30 s)",
+        "Attempt 2: passed (second model gpt-xl; asking 0.00 s; verifying 0.30 s)",
         "2 attempts, 2 tests, 2.2 s, 540 tokens",
         "return 1 < 2", "E  assert 1 == 2", "+def due(): return '<1>'",
         "tests/test_tax.py::test_due[b]", "tests/test_a.py::test_f", "tests/test_net.py::test_n",
@@ -398,7 +414,7 @@ def texts(report: HealReport, verbosity: int = 0) -> list[str]:
 
 def test_the_summary() -> None:
     assert texts(REPORT) == [
-        "healed    src/tax.py::TaxTable.due  (2 attempts, 2 tests)",
+        "healed    src/tax.py::TaxTable.due  (2 attempts, second model gpt-xl, 2 tests)",
         "unhealed  src/a.py::f",
         "          attempts used up",
         "unreached src/b.py::g",
@@ -418,7 +434,7 @@ def test_the_summary() -> None:
 def test_the_summary_at_v_has_attempts_and_diffs() -> None:
     lines = dict(summary_lines(REPORT, 1))
     assert "          attempt 1 failed (0.41s): assert 1 == 2" in lines
-    assert "          attempt 2 passed (0.30s)" in lines
+    assert "          attempt 2 passed (0.30s, second model gpt-xl)" in lines
     assert lines["--- a/src/tax.py"] == {"bold": True}
     assert lines["@@ -1 +1 @@"] == {"cyan": True}
     assert lines["-def due(): ..."] == {"red": True}
@@ -450,11 +466,30 @@ TOTALS = [
         " in 0.0s",
         {"green": True},
     ),
+    (
+        replace(
+            EMPTY,
+            model=ModelUsage(
+                name="s",
+                requests=4,
+                input_tokens=9,
+                output_tokens=8,
+                models=(
+                    ModelUsage(name="s", requests=3, input_tokens=5, output_tokens=6),
+                    ModelUsage(name="l", requests=1, input_tokens=4, output_tokens=2, cost=0.5),
+                ),
+            ),
+            stubs=(StubReport(target="a.py::f", status="healed"),),
+        ),
+        "selfheal check: 1 healed; 3 requests to s (5 tokens in, 6 out); "
+        "1 request to l (4 tokens in, 2 out, $0.5000) in 0.0s",
+        {"green": True},
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("report", "text", "markup"), TOTALS, ids=["nothing", "unhealed", "all-healed"]
+    ("report", "text", "markup"), TOTALS, ids=["nothing", "unhealed", "all-healed", "two-models"]
 )
 def test_totals(report: HealReport, text: str, markup: dict[str, bool]) -> None:
     assert summary_lines(report, 0)[-1] == (text, markup)

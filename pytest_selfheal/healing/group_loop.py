@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from pytest_selfheal.errors import EditConflict, ModelUnavailable, Refused, SandboxFailed, Unusable
 from pytest_selfheal.healing.board import Group, GroupEnd
 from pytest_selfheal.healing.code import Code
+from pytest_selfheal.healing.early_end import decide, early_end
 from pytest_selfheal.healing.flaky import Doubts
 from pytest_selfheal.healing.groups import last_why
-from pytest_selfheal.healing.judge import MAX_TRACEBACKS, Judgement, innocent, judge
+from pytest_selfheal.healing.holdout import Holdout
+from pytest_selfheal.healing.judge import Judgement, innocent, judge
 from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.samples import Samples
+from pytest_selfheal.healing.steps import SeenCode, Step, Tried, tree_of
+from pytest_selfheal.healing.stuck import Approach, described, plan
+from pytest_selfheal.model.wanted import check
 from pytest_selfheal.records import (
     Attempt,
     Candidate,
@@ -24,10 +29,10 @@ from pytest_selfheal.records import (
     TestResult,
     Verdict,
 )
-from pytest_selfheal.sandbox.inside_early import Failing
 
 ATTEMPTS_BEFORE_BLAMING_OTHERS = 2
 ATTEMPTS_BEFORE_BLAMING_WEAK_ONES = 3
+_ENDS_A_GROUP = (ModelUnavailable, SandboxFailed, EditConflict)
 MANY_TESTS = 50
 """More than so many may take as long as the whole selection."""
 
@@ -49,12 +54,20 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Step:
-    """One reply, tried."""
+class _Turn:
+    """What all replies of a turn have in common."""
 
-    attempt: Attempt
-    pieces: Mapping[str, Piece] = field(default_factory=dict)
-    judgement: Judgement | None = None
+    attempts: tuple[Attempt, ...]
+    first: int
+    """The number of its first request."""
+    approach: Approach
+    holdout: Holdout
+    red_first: frozenset[str]
+    """The tests that are run before others: none in the last turn. Should a project's tests
+    mind their order after all, that one is the project's own."""
+    early_end: EarlyEnd | None
+    """None where candidates are compared by how much they pass."""
+    seen: SeenCode = field(default_factory=SeenCode)
 
 
 def heal_group(kit: Kit, group: Group, snapshot: Snapshot) -> GroupEnd:
@@ -75,32 +88,21 @@ class _Loop:
         self._attempts = list(group.attempts)
         self._limit = len(self._attempts) + group.left
         self._doubts = Doubts()
-        self._last: _Step | None = None
+        self._last: Step | None = None
         self._holdout = kit.holdout(group, snapshot.results)
         self._entered = {each.nodeid: frozenset(each.entered) for each in snapshot.results}
 
     def run(self) -> GroupEnd:
-        kit, group = self._kit, self._group
-        label = label_of(kit, group)
+        group = self._group
         while len(self._attempts) < self._limit:
-            number = len(self._attempts) + 1
-            kit.progress.stage(label, number, self._limit, "asking")
-            kit.pool.prepare(2)  # one for this reply, and one for what follows it
             try:
-                shown = self._snapshot.code.including(group.earlier_code)
-                held = self._holdout.for_attempt(self._attempts, is_last=number == self._limit)
-                asked_at = time.monotonic()
-                reply = kit.ask(group, self._snapshot.results, shown, self._attempts, held)
-                asking_seconds = time.monotonic() - asked_at
-                if reply.gave_up is not None:
-                    why = f"the model gave up: {reply.gave_up}"
-                    self._note(Attempt(verdict="unusable", why=why), reply, asking_seconds)
-                    return self._end(reason=reply.gave_up)
-                kit.progress.stage(label, number, self._limit, "verifying")
-                step = self._try(reply)
-            except (ModelUnavailable, SandboxFailed, EditConflict) as error:
+                steps = self._take_turn()
+            except _ENDS_A_GROUP as error:
                 return self._end(reason=str(error))
-            self._note(step.attempt, reply, asking_seconds)
+            self._attempts += [step.attempt for step in steps]
+            step = steps[-1]
+            if step.gave_up is not None:
+                return self._end(reason=step.gave_up)
             if step.judgement is not None:
                 self._last = step
                 if step.attempt.verdict == "passed":
@@ -117,43 +119,145 @@ class _Loop:
                     return self._end(reason=last_why(self._attempts), joint_with=blamed)
         return self._end(reason=last_why(self._attempts))
 
-    def _note(self, attempt: Attempt, reply: Reply, asking_seconds: float) -> None:
-        attempt = replace(
-            attempt,
-            asking_seconds=asking_seconds,
+    # --- one turn: as many replies as are wanted at once ----------------------------------
+
+    def _take_turn(self) -> list[Step]:
+        """Ask, and try each reply as it comes until one is green; the best stands last.
+
+        Raises:
+            ModelUnavailable, SandboxFailed, EditConflict: That is all that came of it.
+        """
+        kit, settings, attempts = self._kit, self._kit.settings, tuple(self._attempts)
+        has_second = settings.escalate_model is not None and kit.halt.second_reason is None
+        approach = plan(
+            attempts,
+            may_change=settings.when_stuck == "change",
+            escalate_after=settings.escalate_after if has_second else None,
+        )
+        count = min(settings.candidates, self._limit - len(attempts))
+        is_last = len(attempts) + count >= self._limit
+        turn = _Turn(
+            attempts=attempts,
+            first=1 + max([len(attempts), *(each.number for each in attempts)]),
+            approach=approach,
+            holdout=self._holdout.for_attempt(attempts, is_last=is_last),
+            red_first=frozenset() if is_last else self._red_last(),
+            early_end=self._early_end() if count == 1 else None,
+        )
+        how = described(approach, settings.escalate_model, count)
+        self._show("asking", how)
+        kit.pool.prepare(count + 1)  # one for each reply, and one for what follows it
+        samples = Samples(
+            range(turn.first, turn.first + count),
+            lambda number: self._try(turn, number),
+            # A replay waits for nobody, and is to come to the same end each time.
+            None if settings.candidates == 1 or settings.replay else kit.executor,
+        )
+        steps: dict[int, Step] = {}
+        repeated: list[Tried] = []
+        problems: list[Exception] = []
+        for tried in samples.come():
+            if isinstance(tried, Exception):
+                problems.append(tried)
+            elif tried.same_as is not None:
+                repeated.append(tried)
+            else:
+                self._show("verifying", how)
+                step = steps[tried.attempt.number] = self._judge(tried, turn)
+                if step.attempt.verdict == "passed":
+                    samples.enough()
+        for tried in repeated:
+            known = steps.get(tried.same_as or 0)
+            if known is not None and known.attempt.verdict != "passed":
+                step = self._repeat(tried, known, turn, may_run=samples.are_wanted)
+                steps[tried.attempt.number] = step
+        for problem in problems:
+            if not steps or not isinstance(problem, _ENDS_A_GROUP):
+                raise problem
+        return sorted(steps.values(), key=lambda step: step.merit)
+
+    def _show(self, what: str, how: str) -> None:
+        number, label = len(self._attempts) + 1, label_of(self._kit, self._group)
+        self._kit.progress.stage(label, number, self._limit, what, how)
+
+    def _try(self, turn: _Turn, number: int) -> Tried:
+        """Ask once, and run what comes. Other threads do so at the same time."""
+        kit, group = self._kit, self._group
+        asked_at = time.monotonic()
+        reply = kit.ask(
+            group,
+            self._snapshot.results,
+            self._snapshot.code.including(group.earlier_code),
+            turn.attempts,
+            turn.holdout,
+            number=number,
+            approach=turn.approach,
+        )
+        check()
+        attempt = Attempt(
+            verdict="unusable",
+            code="\n\n".join(reply.blocks),
+            asking_seconds=time.monotonic() - asked_at,
             input_tokens=reply.input_tokens,
             output_tokens=reply.output_tokens,
+            number=number,
+            turn=turn.first,
+            strategy=turn.approach.strategy,
+            model=reply.model,
         )
-        self._attempts.append(attempt)
-        self._kit.relay.attempted(self._group.keys, len(self._attempts), attempt)
+        if reply.gave_up is not None:
+            why = f"the model gave up: {reply.gave_up}"
+            return Tried(reply=reply, attempt=replace(attempt, why=why))
+        same_as = turn.seen.first_with(reply.blocks, number)
+        if same_as is not None:
+            return Tried(reply=reply, attempt=attempt, same_as=same_as)
+        return self._run(reply, attempt, turn)
 
-    def _try(self, reply: Reply) -> _Step:
-        code = "\n\n".join(reply.blocks)
-        group = self._group
+    def _run(self, reply: Reply, attempt: Attempt, turn: _Turn) -> Tried:
         try:
-            candidate = self._kit.candidate(group, reply)
-            pieces = dict(zip(group.keys, candidate.pieces, strict=True))
-            outcome, judgement = self._judged(pieces, self._checks(candidate), code)
-        except Unusable as error:
-            return _Step(attempt=_unverified("unusable", str(error), code))
-        except Refused as error:
-            return _Step(attempt=_unverified("refused", str(error), code))
-        attempt = Attempt(
+            candidate = self._kit.candidate(self._group, reply)
+            pieces = dict(zip(self._group.keys, candidate.pieces, strict=True))
+            checks = self._checks(candidate)
+            outcome = self._verified(pieces, checks, turn, turn.early_end)
+        except (Unusable, Refused) as error:
+            verdict: Verdict = "unusable" if isinstance(error, Unusable) else "refused"
+            why = str(error)
+            failed = replace(attempt, verdict=verdict, why=why, traceback=why)
+            return Tried(reply=reply, attempt=failed)
+        return Tried(reply=reply, attempt=attempt, pieces=pieces, checks=checks, outcome=outcome)
+
+    def _judge(self, tried: Tried, turn: _Turn) -> Step:
+        attempt = tried.attempt
+        if tried.outcome is None:
+            return self._told(Step(attempt=attempt, gave_up=tried.reply.gave_up))
+        outcome, judgement = self._judged(tried, tried.outcome, turn)
+        attempt = replace(
+            attempt,
             verdict=judgement.verdict,
             why=judgement.why,
             seconds=outcome.seconds,
-            code=code,
             traceback=judgement.traceback,
             red=judgement.red,
             printed=judgement.printed,
             not_run=judgement.not_run,
         )
-        return _Step(attempt=attempt, pieces=pieces, judgement=judgement)
+        return self._told(Step(attempt=attempt, pieces=tried.pieces, judgement=judgement))
+
+    def _repeat(self, tried: Tried, known: Step, turn: _Turn, *, may_run: bool) -> Step:
+        """The same code with other checks may pass, where the first ones were wrong."""
+        if may_run and known.failed_its_own_checks_alone:
+            return self._judge(self._run(tried.reply, tried.attempt, turn), turn)
+        return self._told(known.repeated_by(tried))
+
+    def _told(self, step: Step) -> Step:
+        self._kit.relay.attempted(self._group.keys, step.attempt.number, step.attempt)
+        return step
 
     def _verified(
         self,
         pieces: Mapping[str, Piece],
         checks: Mapping[str, str],
+        turn: _Turn,
         early_end: EarlyEnd | None = None,
     ) -> RunOutcome:
         tests, snapshot = self._group.tests, self._snapshot
@@ -163,7 +267,7 @@ class _Loop:
             checks=checks,
             timeout_seconds=snapshot.suite_seconds if len(tests) > MANY_TESTS else None,
             under_trial=self._group.keys,
-            first=self._red_last(),
+            first=turn.red_first,
             last=self._holdout.order(tests),
             early_end=early_end,
         )
@@ -171,40 +275,35 @@ class _Loop:
             raise SandboxFailed(outcome.why)
         return outcome
 
-    def _red_last(self) -> set[str]:
-        """The tests that failed when they were last run for this group.
-
-        None for its last attempt: should a project's tests mind their order after all, this
-        one is the project's own.
-        """
-        if self._is_last_attempt():
-            return set()
+    def _red_last(self) -> frozenset[str]:
+        """The tests that failed when they were last run for this group."""
         latest = next((each.red for each in reversed(self._attempts) if each.red), None)
         if latest is None:
             latest = tuple(each for each in self._snapshot.results if each.outcome != "passed")
-        return {each.nodeid for each in latest if each.outcome == "failed"}
-
-    def _is_last_attempt(self) -> bool:
-        return len(self._attempts) + 1 >= self._limit
+        return frozenset(each.nodeid for each in latest if each.outcome == "failed")
 
     def _judged(
-        self, pieces: Mapping[str, Piece], checks: Mapping[str, str], code: str
+        self, tried: Tried, outcome: RunOutcome, turn: _Turn
     ) -> tuple[RunOutcome, Judgement]:
-        """Run and judge a candidate, with tests left out of account that turn out to be flaky."""
-        group, doubts, is_last = self._group, self._doubts, self._is_last_attempt()
-        early_end = self._early_end()
-        outcome = self._verified(pieces, checks, early_end)
-        doubts.compare(_tree(code), outcome)
-        judgement = self._judge(outcome)
-        if judgement.ended_early and not _decide(judgement.red, early_end):
+        """Judge a candidate, with tests left out of account that turn out to be flaky.
+
+        What it is judged by is another outcome where the first one left out too much.
+        """
+        group, doubts, pieces = self._group, self._doubts, tried.pieces
+        place = tried.attempt.number - turn.first + 1
+        is_last = len(turn.attempts) + place >= self._limit
+        doubts.compare(tree_of(tried.attempt.code), outcome)
+        judgement = self._judgement(outcome)
+        if judgement.ended_early and not decide(judgement.red, turn.early_end):
             # With all that is known now, the red ones do not speak against it alone.
-            outcome = self._verified(pieces, checks)
-            judgement = self._judge(outcome)
-        if judgement.verdict == "failed" and doubts.is_worth_a_rerun(
+            outcome = self._verified(pieces, tried.checks, turn)
+            judgement = self._judgement(outcome)
+        is_doubtful = judgement.verdict == "failed" and doubts.is_worth_a_rerun(
             judgement, group.keys, is_last=is_last
-        ):
-            doubts.settle(judgement, lambda: self._verified(pieces, {}))
-            judgement = self._judge(outcome)
+        )
+        if is_doubtful:
+            doubts.settle(judgement, lambda: self._verified(pieces, {}, turn))
+            judgement = self._judgement(outcome)
         if judgement.verdict == "passed" and doubts.are_all_there_is(judgement, group.keys):
             why = f"{min(doubts.flaky)} is flaky: green and red with the same code, no evidence"
             judgement = Judgement(
@@ -212,36 +311,21 @@ class _Loop:
             )
         return outcome, judgement
 
-    def _judge(self, outcome: RunOutcome) -> Judgement:
+    def _judgement(self, outcome: RunOutcome) -> Judgement:
         return judge(outcome, self._group.tests, self._gets_further, self._doubts.flaky)
 
     def _early_end(self) -> EarlyEnd:
-        """Which red tests leave nothing to be decided by the others.
-
-        That is what `innocent`, `_is_for_others_to_answer`, `_others_to_blame` and the doubts
-        ask of the red tests of this attempt.
-        """
-        group, snapshot, stubs = self._group, self._snapshot, self._kit.stubs
-        are_living = all(stubs[key].is_living for key in group.keys)
-        number = len(self._attempts) + 1
-        doubtful = set(snapshot.code) if group.earlier_code else set(snapshot.unproven)
-        if self._is_early(number):
-            doubtful.intersection_update(snapshot.code)
-        may_be_weak = ATTEMPTS_BEFORE_BLAMING_WEAK_ONES <= number < self._limit
-        return EarlyEnd(
-            keys=frozenset(group.keys),
-            elsewhere=frozenset(
-                key
-                for key, stub in stubs.items()
-                if key not in group.keys
-                and snapshot.code.find(key) is None
-                and (are_living or not stub.is_living)
-            ),
-            doubtful=frozenset(doubtful),
-            weak=snapshot.weak if may_be_weak else frozenset(),
-            uncounted=frozenset(self._doubts.flaky),
-            fewest=self._doubts.fewest_steady(is_last=self._is_last_attempt()),
-            shown=MAX_TRACEBACKS,
+        """Which red tests of the next attempt leave nothing to be decided by the others."""
+        group, number = self._group, len(self._attempts) + 1
+        return early_end(
+            group,
+            self._kit.stubs,
+            self._snapshot.code,
+            unproven=self._snapshot.unproven,
+            weak=self._snapshot.weak if self._may_blame_weak_ones(number) else frozenset(),
+            is_early=self._is_early(number),
+            uncounted=self._doubts.flaky,
+            fewest=self._doubts.fewest_steady(is_last=number >= self._limit),
         )
 
     def _gets_further(self, result: TestResult) -> bool:
@@ -297,7 +381,7 @@ class _Loop:
         entered = [doubtful & set(result.entered) for result in judgement.red]
         if all(entered):
             return tuple(sorted(frozenset().union(*entered)))
-        if number < ATTEMPTS_BEFORE_BLAMING_WEAK_ONES or number >= self._limit:
+        if not self._may_blame_weak_ones(number):
             return ()
         common = snapshot.weak.intersection(*(result.entered for result in judgement.red))
         return tuple(sorted(common))
@@ -306,6 +390,9 @@ class _Loop:
         """Whether an attempt's red tests blame no other stub yet."""
         before = min(ATTEMPTS_BEFORE_BLAMING_OTHERS, self._limit)
         return number < before and not self._group.earlier_code
+
+    def _may_blame_weak_ones(self, number: int) -> bool:
+        return ATTEMPTS_BEFORE_BLAMING_WEAK_ONES <= number < self._limit
 
     def _end(
         self,
@@ -333,24 +420,3 @@ def label_of(kit: Kit, group: Group) -> str:
     """What the progress calls a group."""
     first = kit.stubs[group.keys[0]].target
     return first if len(group.keys) == 1 else f"{first} (+{len(group.keys) - 1})"
-
-
-def _unverified(verdict: Verdict, why: str, code: str) -> Attempt:
-    return Attempt(verdict=verdict, why=why, code=code, traceback=why)
-
-
-def _decide(red: Sequence[TestResult], early_end: EarlyEnd) -> bool:
-    """Whether red tests leave nothing to be decided by others."""
-    failing = Failing(**asdict(early_end))
-    for each in red:
-        if not each.is_check:
-            failing.add(each.nodeid, each.entered)
-    return failing.decide
-
-
-def _tree(code: str) -> str:
-    """What a reply's code means: the same for the same code, however it is laid out."""
-    try:
-        return ast.dump(ast.parse(code))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return code

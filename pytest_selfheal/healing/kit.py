@@ -6,15 +6,18 @@ Shared by all threads of a run; nothing in it changes but what `overlays` rememb
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from pytest_selfheal.errors import ModelUnavailable, Refused
+from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable, Refused
 from pytest_selfheal.healing.groups import Group, key_of
 from pytest_selfheal.healing.holdout import EVERYTHING_SHOWN, Holdout, hold_out
 from pytest_selfheal.healing.overlays import Overlays
+from pytest_selfheal.healing.stuck import FIRST, Approach
 from pytest_selfheal.interrupts import Interrupts
+from pytest_selfheal.model.escalating import ask_second
 from pytest_selfheal.model.prompt import render
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import (
@@ -37,6 +40,7 @@ from pytest_selfheal.sandbox.pool import Pool
 from pytest_selfheal.settings import Settings
 from pytest_selfheal.source.candidate import read_candidate
 from pytest_selfheal.source.context import data_excerpts, module_excerpt, test_excerpts
+from pytest_selfheal.source.context_wide import widened
 from pytest_selfheal.source.test_files import may_hold_tests
 
 
@@ -58,6 +62,8 @@ class Halt:
     """Why no further request is sent in this run, once there is a reason."""
 
     reason: str | None = None
+    second_reason: str | None = None
+    """Why none is sent to the second model; the first one is asked in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,8 @@ class Kit:
     """What pytest's `python_functions` and `python_classes` say."""
     halt: Halt = field(default_factory=Halt)
     interrupts: Interrupts = field(default_factory=Interrupts)
+    executor: Executor | None = None
+    """Asks for several replies at once; bounds how many are under way over all groups."""
     _without_tests: dict[str, bool] = field(default_factory=dict)
     overlays: Overlays = field(init=False)
 
@@ -93,21 +101,45 @@ class Kit:
         provisional: Mapping[str, Piece],
         attempts: Sequence[Attempt],
         holdout: Holdout = EVERYTHING_SHOWN,
+        *,
+        number: int | None = None,
+        approach: Approach = FIRST,
     ) -> Reply:
-        """Ask the model for a group's code.
+        """Ask a model for a group's code.
+
+        Args:
+            group: What is asked for.
+            results: How its tests stand.
+            provisional: Code to be shown.
+            attempts: Those so far.
+            holdout: What is not to be shown.
+            number: Which request for the group it is, if not the next after the attempts.
+            approach: How it is asked for.
 
         Raises:
             ModelUnavailable: It gave no reply, or an earlier request showed that none can.
         """
         if self.halt.reason:
             raise ModelUnavailable(self.halt.reason)
-        targets, prompt = self.prompt(group, results, provisional, attempts, holdout)
+        targets, prompt = self.prompt(group, results, provisional, attempts, holdout, approach)
+        number = number or len(attempts) + 1
+        if approach.is_second and self.halt.second_reason is None:
+            try:
+                return ask_second(self.model, prompt, targets=targets, attempt=number)
+            except ModelUnavailable as error:
+                if not error.fatal or isinstance(error, BudgetExhausted):
+                    self._heed(error)
+                    raise
+                self.halt.second_reason = str(error)
         try:
-            return self.model.ask(prompt, targets=targets, attempt=len(attempts) + 1)
+            return self.model.ask(prompt, targets=targets, attempt=number)
         except ModelUnavailable as error:
-            if error.fatal:
-                self.halt.reason = str(error)
+            self._heed(error)
             raise
+
+    def _heed(self, error: ModelUnavailable) -> None:
+        if error.fatal:
+            self.halt.reason = str(error)
 
     def prompt(
         self,
@@ -116,11 +148,13 @@ class Kit:
         provisional: Mapping[str, Piece],
         attempts: Sequence[Attempt],
         holdout: Holdout = EVERYTHING_SHOWN,
+        approach: Approach = FIRST,
     ) -> tuple[list[str], str]:
         """What a group's request asks for, and its whole text as plugins want it."""
         stubs = [self.stubs[key] for key in group.keys]
         targets = list(dict.fromkeys(stub.target for stub in stubs))
-        prompt = render(self.question(stubs, results, provisional, attempts, holdout))
+        question = self.question(stubs, results, provisional, attempts, holdout, approach)
+        prompt = render(question)
         return targets, self.relay.change_prompt(prompt, targets)
 
     def question(
@@ -130,6 +164,7 @@ class Kit:
         provisional: Mapping[str, Piece],
         attempts: Sequence[Attempt],
         holdout: Holdout = EVERYTHING_SHOWN,
+        approach: Approach = FIRST,
     ) -> Question:
         """Gather what a prompt is rendered from, without what is held out of it."""
         red = [result for result in results if result.outcome != "passed"]
@@ -144,14 +179,17 @@ class Kit:
             for key in dict.fromkeys([*asked, *entered])
             if (piece := provisional.get(key)) is not None
         ]
-        modules = []
+        modules: Sequence[Excerpt] = []
         for path in dict.fromkeys(stub.path for stub in stubs):
             here = [stub for stub in stubs if stub.path == path]
-            modules.append(module_excerpt(self.sources[path], here))
+            modules = [*modules, module_excerpt(self.sources[path], here)]
+        tests = test_excerpts(nodeids, stubs, read)
+        if approach.strategy == "more-context":
+            modules, tests = widened(modules, tests, read, self.files)
         return Question(
             stubs=tuple(stubs),
             modules=tuple(modules),
-            tests=test_excerpts(nodeids, stubs, read),
+            tests=tests,
             data=data_excerpts(
                 nodeids,
                 read,
@@ -169,7 +207,8 @@ class Kit:
                 for each in results
                 if each.outcome == "passed" and not holdout.hides(each)
             ),
-            attempts=tuple(map(holdout.told, attempts)),
+            attempts=tuple(map(holdout.told, attempts[approach.told_from :])),
+            wants_another_way=approach.strategy == "fresh",
         )
 
     def holdout(self, group: Group, results: Sequence[TestResult]) -> Holdout:

@@ -109,7 +109,9 @@ class Heal:
             backend=self.kit.pool.backend,
             network=self.kit.settings.docker_network,
         )
-        return [*self._flaky_notes(), *self._unexplained(), *network]
+        second = self.kit.halt.second_reason
+        away = [f"the second model was not asked: {second}"] if second else []
+        return [*self._flaky_notes(), *self._unexplained(), *network, *away]
 
     def tests_now(self) -> tuple[list[str], list[str]]:
         """The tests that were red: those that the confirmed code turns green, and the rest."""

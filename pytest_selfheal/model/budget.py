@@ -21,6 +21,7 @@ from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable, UsageError
 from pytest_selfheal.model.accounts import Account, Amount, Book, Caps, RunAccount, today
 from pytest_selfheal.model.bounds import Bound, ask_within
 from pytest_selfheal.model.prices import NANODOLLARS, Price
+from pytest_selfheal.model.wanted import check, may_become_unwanted
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import ModelUsage, Reply
 
@@ -67,6 +68,16 @@ class _PromptTokens:
             self._per_byte = max(self._per_byte, min(1.0, tokens / size))
 
 
+class _Purse:
+    """What several models spend from together. Its lock is held around all else."""
+
+    def __init__(self, accounts: Sequence[Account], max_seconds: float | None) -> None:
+        self.accounts = accounts
+        self.max_seconds = max_seconds
+        self.deadline: float | None = None
+        self.changed = Condition()
+
+
 class BudgetedModel:
     """Refuses a request that a budget has no room for; a `Model`.
 
@@ -84,6 +95,7 @@ class BudgetedModel:
         max_seconds: float | None = None,
         max_reply_tokens: int | None = None,
         on_wait: Callable[[float, str], None] | None = None,
+        purse: _Purse | None = None,
     ) -> None:
         """Wrap a model.
 
@@ -95,17 +107,20 @@ class BudgetedModel:
             max_seconds: Wall seconds from the first request on.
             max_reply_tokens: The longest reply that the user wants.
             on_wait: Told before each wait: its seconds, and a few words on the reason.
+            purse: Another model's: then `caps`, `day` and `max_seconds` are those of that one.
 
         Raises:
             UsageError: Money is limited, and the price is not known.
         """
         self.name = model.name
         self._model = model
-        self._accounts: list[Account] = [RunAccount(caps), *([day] if day is not None else [])]
+        accounts: list[Account] = [RunAccount(caps), *([day] if day is not None else [])]
+        self.purse = purse or _Purse(accounts, max_seconds)
+        self._accounts = self.purse.accounts
         if price is None and any(x.caps.nanodollars is not None for x in self._accounts):
             raise UsageError(no_price(model.name))
         self._price = price
-        self._max_seconds = max_seconds
+        self._max_seconds = self.purse.max_seconds
         self._max_reply_tokens = max_reply_tokens
         self._on_wait = on_wait
         costs = price is not None and price.of(0, 1_000_000) > 0
@@ -113,11 +128,10 @@ class BudgetedModel:
             x.caps.tokens is not None or (costs and x.caps.nanodollars is not None)
             for x in self._accounts
         )
-        self._changed = Condition()
+        self._changed = self.purse.changed
         self._prompt_tokens = _PromptTokens()
         self._largest_reply = 0
         self._nanodollars = 0
-        self._deadline: float | None = None
         self._closed = False
 
     def ask(self, prompt: str, *, targets: Sequence[str], attempt: int) -> Reply:
@@ -163,8 +177,8 @@ class BudgetedModel:
     def _reserve(self, prompt: str, ticket: str) -> tuple[Amount, Bound, str]:
         told = False
         with self._changed:
-            if self._deadline is None and self._max_seconds is not None:
-                self._deadline = time.monotonic() + self._max_seconds
+            if self.purse.deadline is None and self._max_seconds is not None:
+                self.purse.deadline = time.monotonic() + self._max_seconds
             while True:
                 self._check_time()
                 day = today()
@@ -179,8 +193,10 @@ class BudgetedModel:
                 if not told and self._on_wait is not None:
                     self._on_wait(_POLL_SECONDS, "a budget: requests under way may leave room")
                 told = True
-                # Other processes give nobody a sign.
-                self._changed.wait(_POLL_SECONDS if len(self._accounts) > 1 else None)
+                check()
+                # Other processes give nobody a sign, and neither does a sample that is green.
+                polls = len(self._accounts) > 1 or may_become_unwanted()
+                self._changed.wait(_POLL_SECONDS if polls else None)
 
     def _room(self, prompt: str, books: Sequence[Book]) -> tuple[Amount, Bound] | None:
         """What to set aside and the bound to send; None where others must end first.
@@ -190,7 +206,7 @@ class BudgetedModel:
         """
         asked = self._prompt_tokens.of(prompt)
         wanted = self._max_reply_tokens or max(LONG_REPLY_TOKENS, 2 * self._largest_reply)
-        seconds = None if self._deadline is None else self._deadline - time.monotonic()
+        seconds = None if self.purse.deadline is None else self.purse.deadline - time.monotonic()
 
         def need(reply: int) -> Amount:
             return replace(self._amount(asked, reply), requests=1)
@@ -222,7 +238,7 @@ class BudgetedModel:
     def _check_time(self) -> None:
         if self._closed:
             raise ModelUnavailable("the run ended while a request waited for its turn")
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+        if self.purse.deadline is not None and time.monotonic() >= self.purse.deadline:
             raise BudgetExhausted(
                 f"the budget of time is used up ({self._max_seconds:g} s): raise "
                 "--selfheal-max-seconds"
@@ -275,11 +291,11 @@ class BudgetedModel:
                 self._changed.notify_all()
 
 
-def no_price(name: str) -> str:
+def no_price(name: str, option: str = "selfheal_price") -> str:
     """Say in one line that money cannot be limited, and what to do."""
     return (
         f"a budget of money was set, and the price of the model {name!r} is not known: give it "
-        "as selfheal_price = in,out (US dollars for a million tokens; 0,0 for nothing), or "
+        f"as {option} = in,out (US dollars for a million tokens; 0,0 for nothing), or "
         "install pytest-selfheal[prices], or limit tokens instead (--selfheal-max-tokens)"
     )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pytest_selfheal.errors import ModelUnavailable
 from pytest_selfheal.model.bounds import Bound, ask_within
+from pytest_selfheal.model.wanted import wait
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import ModelUsage, Reply
 
@@ -159,6 +160,6 @@ class RateLimitedModel:
                 )
             if self._on_wait is not None:
                 self._on_wait(seconds, f"{option}={rate.limit}")
-            if self._closed.wait(seconds):
+            if wait(self._closed, seconds):
                 raise ModelUnavailable("the run ended while a request waited for its turn")
             waited += seconds

@@ -65,6 +65,7 @@ def render(question: Question) -> str:
         *_passing(question.passing),
         *_failures(question.failures),
         *_attempts(question.attempts),
+        *_another_way(question),
     ]
     return "\n".join(parts)
 
@@ -201,6 +202,11 @@ def _attempts(attempts: Sequence[Attempt]) -> Iterator[str]:
         yield f"## Attempt {number}{is_last}: {_result(attempt)}\n"
         yield from _whole(attempt)
     yield "Find the cause and reply as above, with all targets complete.\n"
+
+
+def _another_way(question: Question) -> Iterator[str]:
+    if question.wants_another_way:
+        yield "The obvious way was tried and failed. Take a different approach.\n"
 
 
 def _whole(attempt: Attempt) -> Iterator[str]:

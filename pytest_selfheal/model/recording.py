@@ -2,7 +2,10 @@
 
     {"selfheal_recording": 1, "model": "..."}
     {"targets": ["..."], "attempt": 1, "prompt": "...", "reply": "...",
-     "input_tokens": 1, "output_tokens": 1}
+     "input_tokens": 1, "output_tokens": 1, "model": "..."}
+
+An exchange names its model where that is another one than the header's.
+
 
 A replay matches on targets and attempt and not on the prompt, so that a changed wording
 does not void a recording.
@@ -14,7 +17,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any
@@ -31,50 +34,73 @@ _HEADER = "selfheal_recording"
 # --- recording -------------------------------------------------------------------------
 
 
-class RecordingModel:
-    """Passes everything on to another `Model` and writes the exchanges down."""
+class _Lines:
+    """A recording that is being written, by whichever models."""
 
-    def __init__(self, model: Model, path: Path) -> None:
-        """Start a new recording: what the file held before is gone.
-
-        Args:
-            model: Who answers.
-            path: The file; missing folders are made. Only its owner may read it.
-
-        Raises:
-            UsageError: The file cannot be written.
-        """
-        self.name = model.name
-        self._model = model
-        self._path = path
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self.name = name
         self._lock = Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: int | None = _open_private(path)
-            self._append({_HEADER: VERSION, "model": model.name})
+            self.append({_HEADER: VERSION, "model": name})
         except OSError as error:
             raise UsageError(
                 f"the recording {str(path)!r} cannot be written ({error.strerror}): "
                 "give another path to --selfheal-record"
             ) from None
 
+    def append(self, line: Mapping[str, object]) -> None:
+        # ASCII, so that no line separator or lone surrogate of a prompt can break a line.
+        data = memoryview(json.dumps(line).encode("ascii") + b"\n")
+        with self._lock:
+            while data and self._file is not None:
+                data = data[os.write(self._file, data) :]
+
+    def close(self) -> None:
+        with self._lock:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+
+
+class RecordingModel:
+    """Passes everything on to another `Model` and writes the exchanges down."""
+
+    def __init__(self, model: Model, path: Path, *, beside: RecordingModel | None = None) -> None:
+        """Start a new recording: what the file held before is gone.
+
+        Args:
+            model: Who answers.
+            path: The file; missing folders are made. Only its owner may read it.
+            beside: Whose recording goes on, instead of a new one; it has the same path.
+
+        Raises:
+            UsageError: The file cannot be written.
+        """
+        self.name = model.name
+        self._model = model
+        self._lines: _Lines = beside._lines if beside else _Lines(path, model.name)
+
     def ask(self, prompt: str, *, targets: Sequence[str], attempt: int) -> Reply:
         """Ask the other model and append the exchange; one that failed leaves no line."""
         reply = self._model.ask(prompt, targets=targets, attempt=attempt)
+        line = {
+            "targets": sorted(targets),
+            "attempt": attempt,
+            "prompt": prompt,
+            "reply": reply.text,
+            "input_tokens": reply.input_tokens,
+            "output_tokens": reply.output_tokens,
+        }
+        if self.name != self._lines.name:
+            line["model"] = self.name
         try:
-            self._append(
-                {
-                    "targets": sorted(targets),
-                    "attempt": attempt,
-                    "prompt": prompt,
-                    "reply": reply.text,
-                    "input_tokens": reply.input_tokens,
-                    "output_tokens": reply.output_tokens,
-                }
-            )
+            self._lines.append(line)
         except OSError as error:
             raise ModelUnavailable(
-                f"the recording {str(self._path)!r} cannot be written any more "
+                f"the recording {str(self._lines.path)!r} cannot be written any more "
                 f"({error.strerror}): make room, or leave --selfheal-record out",
                 fatal=True,
             ) from None
@@ -86,18 +112,8 @@ class RecordingModel:
 
     def close(self) -> None:
         """Close the file and the other model."""
-        with self._lock:
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
+        self._lines.close()
         self._model.close()
-
-    def _append(self, line: Mapping[str, object]) -> None:
-        # ASCII, so that no line separator or lone surrogate of a prompt can break a line.
-        data = memoryview(json.dumps(line).encode("ascii") + b"\n")
-        with self._lock:
-            while data and self._file is not None:
-                data = data[os.write(self._file, data) :]
 
 
 def _open_private(path: Path) -> int:
@@ -203,6 +219,7 @@ def _joined(replies: list[Reply]) -> Reply:
     if len(replies) == 1:
         return replies[0]
     blocks = tuple(block for reply in replies for block in reply.blocks)
+    models = dict.fromkeys(reply.model for reply in replies)
     reasons = [reply.gave_up for reply in replies if reply.gave_up]
     return Reply(
         text="\n\n".join(reply.text for reply in replies),
@@ -212,6 +229,7 @@ def _joined(replies: list[Reply]) -> Reply:
         gave_up="; ".join(reasons) if reasons and not blocks else None,
         input_tokens=sum(reply.input_tokens for reply in replies),
         output_tokens=sum(reply.output_tokens for reply in replies),
+        model=next(iter(models)) if len(models) == 1 else "",
     )
 
 
@@ -276,12 +294,11 @@ def _exchange(path: Path, number: int, line: str, *, is_last: bool) -> _Exchange
     problem = _exchange_problem(data)
     if problem:
         raise _no_recording(path, number, problem)
+    reply = read_reply(data["reply"], data.get("input_tokens") or 0, data.get("output_tokens") or 0)
     return _Exchange(
         targets=frozenset(data["targets"]),
         attempt=data["attempt"],
-        reply=read_reply(
-            data["reply"], data.get("input_tokens") or 0, data.get("output_tokens") or 0
-        ),
+        reply=replace(reply, model=data.get("model") or ""),
     )
 
 
@@ -295,6 +312,8 @@ def _exchange_problem(data: Any) -> str | None:
         return "its 'attempt' is no number from 1"
     if not isinstance(data.get("reply"), str):
         return "its 'reply' is no string"
+    if not isinstance(data.get("model") or "", str):
+        return "its 'model' is no string"
     for name in ("input_tokens", "output_tokens"):
         if data.get(name) is not None and not _is_count(data[name]):
             return f"its {name!r} is no number"

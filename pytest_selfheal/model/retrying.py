@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from threading import Event, Lock
 
 from pytest_selfheal.errors import ModelUnavailable
+from pytest_selfheal.model.wanted import wait
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import ModelUsage, Reply
 
@@ -114,7 +115,7 @@ class RetryingModel:
             self._on_wait(seconds, why)
 
     def _sleep(self, seconds: float) -> None:
-        if self._closed.wait(seconds):
+        if wait(self._closed, seconds):
             raise ModelUnavailable("the run ended while a request waited to be sent again")
 
 

@@ -24,13 +24,14 @@ from filelock import FileLock, Timeout
 
 from pytest_selfheal.errors import ModelUnavailable
 from pytest_selfheal.model.reply import read_reply
+from pytest_selfheal.model.wanted import wait
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import ModelUsage, Reply
 
 MAX_BYTES = 32 * 2**20
 """What the folder may hold; the replies that were not used for longest go first."""
 
-_VERSION = 1
+_VERSION = 2
 _MOST_ENTRY_BYTES = 2 * 2**20
 _POLL_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 1_800.0
@@ -102,7 +103,7 @@ class StoringModel:
         Raises:
             ModelUnavailable: As the wrapped model says, or the run ended while it waited.
         """
-        key = self._key(prompt)
+        key = self._key(prompt, attempt)
         found = self._read(key)
         if found is not None:
             return found
@@ -130,9 +131,11 @@ class StoringModel:
 
     # --- what a reply is kept under ------------------------------------------------------
 
-    def _key(self, prompt: str) -> str:
+    def _key(self, prompt: str, attempt: int) -> str:
+        # Samples that are asked for at once have one text, and a number each.
         asked = json.dumps(
-            [_VERSION, self.name, self._settings, without_varying(prompt)], sort_keys=True
+            [_VERSION, self.name, self._settings, without_varying(prompt), attempt],
+            sort_keys=True,
         )
         question = hashlib.sha256(asked.encode()).hexdigest()
         with self._lock:
@@ -153,7 +156,7 @@ class StoringModel:
                     self._on_wait(0.0, "another process asks the same")
             except (OSError, NotImplementedError):
                 return None
-            if self._closed.wait(_POLL_SECONDS):
+            if wait(self._closed, _POLL_SECONDS):
                 raise ModelUnavailable("the run ended while another process asked the same")
             waited += 2 * _POLL_SECONDS
             if waited > _LONGEST_WAIT_SECONDS:

@@ -8,6 +8,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
+
+from pytest_selfheal.records import Attempt, Strategy
+
+_STRATEGIES: Mapping[Strategy, str] = {
+    "first": "",
+    "retry": "",
+    "fresh": "fresh sample",
+    "more-context": "more context",
+    "second-model": "second model",
+}
 
 # CSI, the string sequences (OSC, DCS, SOS, PM, APC) that end on the same line, and the short
 # ones; 0x90 to 0x9f are the same in one character. A string without its end loses its head
@@ -83,3 +94,11 @@ def cut(text: str, width: int) -> str:
             break
         kept.append(char)
     return "".join(kept) + "…" if width > 0 else ""
+
+
+def how(attempt: Attempt) -> list[str]:
+    """How a reply was asked for, in a few words; nothing where that was as ever."""
+    way = _STRATEGIES[attempt.strategy]
+    if attempt.strategy == "second-model" and attempt.model:
+        way = f"{way} {one_line(attempt.model)}"
+    return [way] if way else []

@@ -11,7 +11,7 @@ from string import Template
 
 from pytest_selfheal.records import Attempt, HealReport, StubReport
 from pytest_selfheal.report._files import write_whole
-from pytest_selfheal.report._text import count, one_line, visible
+from pytest_selfheal.report._text import count, how, one_line, visible
 
 _STYLE = """
 :root { color-scheme: light dark; --fg: #1f2328; --bg: #fff; --dim: #59636e; --line: #d1d9e0;
@@ -218,7 +218,7 @@ def _timeline(stub: StubReport, longest: float) -> str:
 def _attempt(number: int, attempt: Attempt) -> str:
     colour = attempt.verdict if attempt.verdict in _ENDS else "other"
     why = f" {_escaped(attempt.why)}" if attempt.why else ""
-    facts = [f"asking {attempt.asking_seconds:.2f} s"]
+    facts = [*map(_escaped, how(attempt)), f"asking {attempt.asking_seconds:.2f} s"]
     if attempt.seconds:
         facts.append(f"verifying {attempt.seconds:.2f} s")
     if attempt.input_tokens or attempt.output_tokens:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pytest_selfheal.records import Attempt, HealReport, StubReport
+from pytest_selfheal.records import Attempt, HealReport, ModelUsage, StubReport
 from pytest_selfheal.report._files import write_whole
 from pytest_selfheal.report._text import maybe_line, one_line, visible
 
@@ -25,16 +25,7 @@ def as_json(report: HealReport) -> dict[str, Any]:
         "mode": report.mode,
         "exit_status": int(report.exit_status),
         "seconds": round(report.seconds, 3),
-        "model": {
-            "name": model.name,
-            "requests": model.requests,
-            "input_tokens": model.input_tokens,
-            "output_tokens": model.output_tokens,
-            "cached_tokens": model.cached_tokens,
-            "reasoning_tokens": model.reasoning_tokens,
-            "cost": None if model.cost is None else round(model.cost, 9),
-            "stored_replies": model.stored_replies,
-        },
+        "model": {**_model(model), "models": [_model(each) for each in model.models]},
         "sandbox": {"backend": report.backend, "verifications": report.verifications},
         "stubs": [_stub(stub) for stub in report.stubs],
         "tests": {
@@ -49,6 +40,19 @@ def as_json(report: HealReport) -> dict[str, Any]:
         ],
         "notes": [one_line(note) for note in report.notes],
         "planning_seconds": round(report.planning_seconds, 3),
+    }
+
+
+def _model(model: ModelUsage) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "requests": model.requests,
+        "input_tokens": model.input_tokens,
+        "output_tokens": model.output_tokens,
+        "cached_tokens": model.cached_tokens,
+        "reasoning_tokens": model.reasoning_tokens,
+        "cost": None if model.cost is None else round(model.cost, 9),
+        "stored_replies": model.stored_replies,
     }
 
 
@@ -71,6 +75,9 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "asking_seconds": round(attempt.asking_seconds, 3),
         "input_tokens": attempt.input_tokens,
         "output_tokens": attempt.output_tokens,
+        "number": attempt.number,
+        "strategy": attempt.strategy,
+        "model": attempt.model,
     }
 
 

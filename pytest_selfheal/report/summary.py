@@ -6,8 +6,13 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from pytest_selfheal.records import HealReport, Status, StubReport
-from pytest_selfheal.report._text import count, one_line, visible
+from pytest_selfheal.records import (
+    HealReport,
+    ModelUsage,
+    Status,
+    StubReport,
+)
+from pytest_selfheal.report._text import count, how, one_line, visible
 
 if TYPE_CHECKING:
     import pytest
@@ -78,6 +83,7 @@ def _facts(stub: StubReport) -> list[str]:
     facts = []
     if stub.attempts:
         facts.append(count(len(stub.attempts), "attempt"))
+        facts += how(stub.attempts[-1])
     if stub.tests:
         facts.append(count(len(stub.tests), "test"))
     return facts
@@ -86,7 +92,8 @@ def _facts(stub: StubReport) -> list[str]:
 def _attempts(stub: StubReport) -> Iterator[Line]:
     for number, attempt in enumerate(stub.attempts, 1):
         why = f": {one_line(attempt.why)}" if attempt.why else ""
-        text = f"          attempt {number} {attempt.verdict} ({attempt.seconds:.2f}s){why}"
+        facts = ", ".join([f"{attempt.seconds:.2f}s", *how(attempt)])
+        text = f"          attempt {number} {attempt.verdict} ({facts}){why}"
         yield text, _FAINT
 
 
@@ -145,7 +152,14 @@ def _totals(report: HealReport) -> Line:
 
 
 def _spent(report: HealReport) -> Iterator[str]:
-    model = report.model
+    for model in report.model.models or (report.model,):
+        yield from _asked(model)
+    if report.verifications:
+        place = f" in {one_line(report.backend)}" if report.backend else ""
+        yield f"{count(report.verifications, 'verification')}{place}"
+
+
+def _asked(model: ModelUsage) -> Iterator[str]:
     if model.requests:
         facts = [f"{model.input_tokens} tokens in", f"{model.output_tokens} out"]
         if model.cost is not None:
@@ -155,6 +169,3 @@ def _spent(report: HealReport) -> Iterator[str]:
     if model.stored_replies:
         number = model.stored_replies
         yield f"{number} stored {'reply' if number == 1 else 'replies'}"
-    if report.verifications:
-        place = f" in {one_line(report.backend)}" if report.backend else ""
-        yield f"{count(report.verifications, 'verification')}{place}"
