@@ -15,7 +15,8 @@ from pytest_selfheal.healing.groups import Group, key_of
 from pytest_selfheal.healing.holdout import EVERYTHING_SHOWN, Holdout, hold_out
 from pytest_selfheal.healing.overlays import Overlays
 from pytest_selfheal.interrupts import Interrupts
-from pytest_selfheal.model.prompt import render
+from pytest_selfheal.model.prompt import render, too_long
+from pytest_selfheal.model.size import estimated_tokens
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import (
     Attempt,
@@ -116,11 +117,20 @@ class Kit:
         attempts: Sequence[Attempt],
         holdout: Holdout = EVERYTHING_SHOWN,
     ) -> tuple[list[str], str]:
-        """What a group's request asks for, and its whole text as plugins want it."""
+        """What a group's request asks for, and its whole text as plugins want it.
+
+        Raises:
+            PromptTooLong: It cannot be made to fit.
+        """
         stubs = [self.stubs[key] for key in group.keys]
         targets = list(dict.fromkeys(stub.target for stub in stubs))
-        prompt = render(self.question(stubs, results, provisional, attempts, holdout))
-        return targets, self.relay.change_prompt(prompt, targets)
+        question = self.question(stubs, results, provisional, attempts, holdout)
+        limit = self.settings.prompt_tokens
+        prompt = render(question, limit, secrets=self.settings.redact)
+        changed = self.relay.change_prompt(prompt, targets)
+        if changed != prompt and estimated_tokens(changed) > limit:
+            raise too_long(question, limit)
+        return targets, changed
 
     def question(
         self,

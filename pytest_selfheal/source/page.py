@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterable, Sequence
+from copy import copy
 
 from pytest_selfheal.source.outline import first_line, module_level
 from pytest_selfheal.source.parsing import encoding_of
@@ -32,10 +33,27 @@ class Page:
         self._parts: list[tuple[frozenset[int], str]] = []
         self._replaced: dict[int, str] = {}
 
+    def copy(self) -> Page:
+        """Another page of the same file, with the same lines asked for so far."""
+        other = copy(self)
+        other._parts = list(self._parts)
+        other._replaced = dict(self._replaced)
+        return other
+
     def add(self, lines: Iterable[int], label: str = "") -> None:
         """Ask for lines (1-based); the label names them where they have to be left out."""
         known = range(1, len(self.lines) + 1)
         self._parts.append((frozenset(line for line in lines if line in known), label))
+
+    def add_within(self, limit: int, parts: Iterable[tuple[Iterable[int], str]]) -> None:
+        """Ask for parts as far as `limit` characters reach beside what is asked for so far."""
+        known = self._everything()
+        room = self._cost(known) + limit
+        for lines, label in parts:
+            more = known | frozenset(lines)
+            if more != known and self._cost(more) <= room:
+                known = more
+                self.add(lines, label)
 
     def replace(self, line: int, text: str) -> None:
         """Show another text where a line is quoted and the one below it is not."""
@@ -163,6 +181,24 @@ def class_header(node: ast.ClassDef) -> set[int]:
     if ast.get_docstring(node, clean=False) is not None:
         end = node.body[0].end_lineno or end
     return set(range(first_line(node), max(end, node.lineno) + 1))
+
+
+def header(
+    page: Page,
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef,
+    *,
+    with_docstring: bool = False,
+) -> set[int]:
+    """Give the lines of a definition's header, and its docstring's first line where wanted."""
+    body = node.body[0]
+    lines = set(range(first_line(node), max(first_line(body) - 1, node.lineno) + 1))
+    docstring = ast.get_docstring(node) if with_docstring else None
+    if docstring and body.lineno > node.lineno:
+        lines.add(body.lineno)
+        if body.end_lineno != body.lineno:
+            indent = " " * body.col_offset
+            page.replace(body.lineno, f'{indent}"""{docstring.splitlines()[0]} …"""')
+    return lines
 
 
 def class_attributes(node: ast.ClassDef) -> set[int]:
