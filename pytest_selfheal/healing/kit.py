@@ -5,7 +5,7 @@ Shared by all threads of a run; nothing in it changes but what `overlays` rememb
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -75,6 +75,8 @@ class Kit:
     """The files that hold stubs, as they were read."""
     files: Collection[str]
     """All files of the project that a prompt may quote."""
+    private: Container[str] = ()
+    """Those that are never read for one."""
     test_names: Sequence[str] = ("test", "Test")
     """What pytest's `python_functions` and `python_classes` say."""
     halt: Halt = field(default_factory=Halt)
@@ -145,7 +147,7 @@ class Kit:
         seen = [result for result in red if not holdout.withholds(result)]
         unseen = holdout.unseen_failure(red)
         nodeids = [result.nodeid for result in red]
-        read = holdout.read(self.read)
+        read = holdout.read(self.read_public)
         asked = [key_of(stub) for stub in stubs]
         entered = [key for result in red for key in result.entered]
         shown = [
@@ -186,7 +188,7 @@ class Kit:
         return hold_out(
             group.tests,
             results,
-            self.read,
+            self.read_public,
             self.settings.holdout,
             is_first=not group.attempts and not group.earlier_code,
         )
@@ -281,8 +283,12 @@ class Kit:
             )
         return self._without_tests[node]
 
+    def read_public(self, path: str) -> bytes | None:
+        """A file of the project that a prompt may quote, None where it may not."""
+        return None if path in self.private else self.read(path)
+
     def read(self, path: str) -> bytes | None:
-        """A file of the project, None where there is none to read or to show."""
+        """A file of the project, None where there is none to read."""
         if path in self.sources:
             return self.sources[path]
         full = self.root / path

@@ -30,8 +30,8 @@ def told_attempts(attempts: Sequence[Attempt], quoting: Quoting, tokens: int) ->
     """Give what the attempts taught, in at most so many tokens.
 
     What they taught is a line each, and the last one is whole; so is the last one that has
-    code: a reply without any must not hide what was found out. Where there is no room, the earlier ones go first, then the middle of what pytest
-    printed, then that of the code.
+    code: a reply without any must not hide what was found out. Where there is no room, the
+    earlier ones go first, then the middle of what pytest printed, then that of the code.
 
     Returns:
         None where not even the shortest form fits; "" where there were none.
