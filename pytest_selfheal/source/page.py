@@ -32,12 +32,14 @@ class Page:
         self.lines = [_shortened(line) for line in text.split("\n")]
         self._parts: list[tuple[frozenset[int], str]] = []
         self._replaced: dict[int, str] = {}
+        self._silent: set[int] = set()
 
     def copy(self) -> Page:
         """Another page of the same file, with the same lines asked for so far."""
         other = copy(self)
         other._parts = list(self._parts)
         other._replaced = dict(self._replaced)
+        other._silent = set(self._silent)
         return other
 
     def add(self, lines: Iterable[int], label: str = "") -> None:
@@ -58,6 +60,10 @@ class Page:
     def replace(self, line: int, text: str) -> None:
         """Show another text where a line is quoted and the one below it is not."""
         self._replaced[line] = text
+
+    def leave_out(self, lines: Iterable[int]) -> None:
+        """Say nothing of these lines where they are not quoted: another text tells of them."""
+        self._silent |= set(lines)
 
     def with_comments_above(self, lines: Iterable[int]) -> set[int]:
         """Add the comment lines that stand directly above."""
@@ -118,12 +124,13 @@ class Page:
         last = 0
         for line in (*sorted(kept), len(self.lines) + 1):
             between = range(last + 1, line)
-            written = [text for number in between if (text := self.lines[number - 1]).strip()]
+            told = [number for number in between if number not in self._silent]
+            written = [text for number in told if (text := self.lines[number - 1]).strip()]
             if written:
                 indent = written[0][: len(written[0]) - len(written[0].lstrip())]
                 lines = _plural(len(written), "line")
                 shown.append(f"{indent}# … {len(written)} {lines} left out")
-            elif between and last and line <= len(self.lines):
+            elif told and last and line <= len(self.lines):
                 shown.append("")
             if line <= len(self.lines):
                 shown.append(self._line(line, kept))
@@ -191,8 +198,15 @@ def header(
 ) -> set[int]:
     """Give the lines of a definition's header, and its docstring's first line where wanted."""
     body = node.body[0]
-    lines = set(range(first_line(node), max(first_line(body) - 1, node.lineno) + 1))
+    end = max(first_line(body) - 1, node.lineno)
+    lines = set(range(first_line(node), end + 1))
     docstring = ast.get_docstring(node) if with_docstring else None
+    if not isinstance(node, ast.ClassDef) and body.lineno > node.lineno:
+        # The header's comments may stand between it and the body.
+        while end > node.lineno and not page.lines[end - 1].split("#")[0].rstrip().endswith(":"):
+            end -= 1
+        page.leave_out(set(range(end + 1, (node.end_lineno or end) + 1)))
+        page.replace(end, f"{page.lines[end - 1]} ...")
     if docstring and body.lineno > node.lineno:
         lines.add(body.lineno)
         if body.end_lineno != body.lineno:
