@@ -27,6 +27,7 @@ from pytest_selfheal.records import (
 from pytest_selfheal.report._text import one_line
 from pytest_selfheal.report.patch import unified_diff, write_patch
 from pytest_selfheal.report.progress import Progress
+from pytest_selfheal.source.private import Private
 from pytest_selfheal.source.project_files import project_files
 from pytest_selfheal.source.write import check_writable
 from pytest_selfheal.threads import DaemonExecutor
@@ -178,11 +179,14 @@ class Conduct:
         """The tools of a heal of these stubs, but for those in files that cannot be written."""
         assert self._preparation.pool is not None
         root = self._preparation.workspace.root
+        private = Private(root, self._settings.exclude)
         stubs: dict[str, Stub] = {}
         sources: dict[str, bytes] = {}
         for stub in found.stubs:
             if stub.path not in sources and stub.path not in self._skipped:
                 problem = check_writable(root, stub.path) if self._writes else None
+                if private.is_excluded(stub.path):
+                    problem = "selfheal_exclude keeps its file out of prompts"
                 if problem:
                     self._skipped[stub.path] = problem
                 else:
@@ -200,7 +204,8 @@ class Conduct:
             root=root,
             stubs=stubs,
             sources=sources,
-            files=frozenset(project_files(root, every_kind=True)),
+            files=frozenset(private.without(project_files(root, every_kind=True))),
+            private=private,
             interrupts=self._interrupts,
         )
 

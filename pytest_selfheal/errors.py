@@ -68,6 +68,10 @@ class BudgetExhausted(ModelUnavailable):
         super().__init__(message, fatal=True)
 
 
+class PromptTooLong(ModelUnavailable):
+    """What no request for these stubs goes without is more than the user allows to be sent."""
+
+
 class Unusable(SelfHealError):
     """A reply that holds no candidate: the message tells the model exactly why."""
 

@@ -1,13 +1,15 @@
-"""`--selfheal-explain`: what would happen to a stub, told without asking a model."""
+"""`--selfheal-explain` and `--selfheal-show-prompt`: what would be asked, told without asking."""
 
 from __future__ import annotations
 
 import difflib
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_selfheal.errors import SelfHealError, UsageError
+from pytest_selfheal.model.size import estimated_tokens
 from pytest_selfheal.records import Stub
 from pytest_selfheal.report._text import count, one_line, visible
 
@@ -50,14 +52,17 @@ def explain(
     record: SessionRecord,
     preparation: Preparation,
     started: float,
-    stub: Stub,
+    stub: Stub | None,
 ) -> list[str]:
     """Give the lines that tell what would happen to a stub after this run.
+
+    Without a stub, the lines that show the prompts that would be sent first.
 
     Never raises for what others do: what stands in the way is told in a line.
     """
     from pytest_selfheal.conduct import Conduct
     from pytest_selfheal.healing.explain import explain as explain_key
+    from pytest_selfheal.healing.explain import first_prompts
     from pytest_selfheal.healing.groups import key_of
     from pytest_selfheal.healing.run import Heal
     from pytest_selfheal.report.progress import Progress
@@ -67,6 +72,8 @@ def explain(
         conduct = Conduct(config, settings, record, preparation, started)
         with Progress(io.StringIO(), verbosity=-1) as progress:
             kit = conduct.kit(preparation.found, progress)
+            if stub is None:
+                return shown(first_prompts(Heal.of(kit, record)))
             key = key_of(stub)
             if key not in kit.stubs:
                 return [f"{stub.path} cannot be written, so nothing would be asked for"]
@@ -87,13 +94,26 @@ def lines(found: Explanation) -> list[str]:
     told += [f"  {one_line(target)}" for target in found.targets]
     told.append(f"judged by {count(len(found.judges), 'test')}:")
     told += [f"  {one_line(test)}" for test in found.judges]
-    size = len(found.prompt)
-    told.append(f"the prompt: {size} characters, about {max(1, size // 4)} tokens")
-    return [*told, "", *visible(found.prompt).rstrip("\n").split("\n")]
+    return [*told, *_prompt(found.prompt)]
 
 
-def write(reporter: pytest.TerminalReporter, stub: Stub, told: list[str]) -> None:
+def shown(found: Iterable[Explanation]) -> list[str]:
+    """Give the prompts that would be sent, one below the other."""
+    told: list[str] = []
+    for number, each in enumerate(found, start=1):
+        told += ["", f"request {number}:", *(f"  {one_line(target)}" for target in each.targets)]
+        told += [f"nothing is sent: {each.reason}"] if each.reason else _prompt(each.prompt)
+    return told[1:] or ["nothing would be asked for"]
+
+
+def _prompt(prompt: str) -> list[str]:
+    size = f"{len(prompt)} characters, at most about {estimated_tokens(prompt)} tokens"
+    return [f"the prompt: {size}", "", *visible(prompt).rstrip("\n").split("\n")]
+
+
+def write(reporter: pytest.TerminalReporter, stub: Stub | None, told: list[str]) -> None:
     """Write an explanation in a section of its own."""
-    reporter.write_sep("=", f"selfheal: {one_line(stub.target)}")
+    title = "prompts, none of them sent" if stub is None else one_line(stub.target)
+    reporter.write_sep("=", f"selfheal: {title}")
     for line in told:
         reporter.write_line(line)

@@ -69,7 +69,7 @@ class Interceptor:
             from pytest_selfheal.explain import find_target
 
             self._explained = find_target(config.rootpath, explained)
-        elif settings.mode == "review" and not self._has_terminal():
+        elif settings.mode == "review" and not settings.show_prompt and not self._has_terminal():
             raise UsageError(
                 "--selfheal-mode=review asks on the terminal, and standard input is none: "
                 "use propose, or run it in a terminal"
@@ -120,7 +120,7 @@ class Interceptor:
 
         settings = self._settings
         try:
-            asks = settings.replay is None and self._explained is None
+            asks = settings.replay is None and self._explained is None and not settings.show_prompt
             if asks and not self._has_own_model():
                 problem = key_problem(settings.base_url) or endpoint_problem(settings.base_url)
                 if problem:
@@ -218,7 +218,7 @@ class Interceptor:
                 session.exitstatus = _INTERRUPTED
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
-        if self._explained is not None:
+        if self._explained is not None or self._settings.show_prompt:
             self._explanation = self._explain(self._explained)
         elif self._settings.mode == "check":
             self._report = self._checked(int(exitstatus))
@@ -233,7 +233,7 @@ class Interceptor:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show what came of it."""
-        if self._explained is not None and self._explanation:
+        if self._explanation:
             from pytest_selfheal.explain import write
 
             write(terminalreporter, self._explained, self._explanation)
@@ -277,7 +277,7 @@ class Interceptor:
         conduct.retell()
         return report
 
-    def _explain(self, stub: Stub) -> list[str]:
+    def _explain(self, stub: Stub | None) -> list[str]:
         from dataclasses import replace
 
         from pytest_selfheal.preparation import Preparation

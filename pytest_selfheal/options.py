@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     import pytest
 
 Kind = Literal[
-    "flag", "choice", "int", "float", "size", "str", "url", "path", "bool", "names", "price"
+    "flag",
+    "choice",
+    "int",
+    "float",
+    "size",
+    "str",
+    "url",
+    "path",
+    "bool",
+    "names",
+    "patterns",
+    "price",
 ]
 
 DEFAULT_MODEL = "gpt-5.5"
@@ -58,6 +69,11 @@ class Option:
         return self.ini or (self.flag or "").removeprefix("--").replace("-", "_")
 
     @property
+    def is_many(self) -> bool:
+        """Whether several values may be given."""
+        return self.repeatable or self.kind in ("names", "patterns")
+
+    @property
     def help_with_default(self) -> str:
         """The help text, ending with the default."""
         shown = self.default
@@ -87,6 +103,13 @@ OPTIONS: tuple[Option, ...] = (
         kind="str",
         help="Heal nothing: after the run, show which tests reach this stub (path::name), what "
         "would be asked for with it, and the prompt.",
+    ),
+    Option(
+        flag="--selfheal-show-prompt",
+        kind="flag",
+        default=False,
+        help="Heal nothing: after the run, show the prompts that would be sent first, one for each "
+        "request, and send none.",
     ),
     Option(
         flag="--selfheal-fresh",
@@ -355,6 +378,15 @@ OPTIONS: tuple[Option, ...] = (
         "where a budget of tokens or money needs one.",
     ),
     Option(
+        flag="--selfheal-prompt-tokens",
+        ini="selfheal_prompt_tokens",
+        metavar="N",
+        kind="int",
+        least=1000,
+        default=12_000,
+        help="The longest prompt to send, by our own count, which is on the high side.",
+    ),
+    Option(
         flag="--selfheal-temperature",
         ini="selfheal_temperature",
         metavar="T",
@@ -406,6 +438,18 @@ OPTIONS: tuple[Option, ...] = (
         help="Names of environment variables that a sandbox may see.",
     ),
     Option(
+        ini="selfheal_redact",
+        kind="names",
+        help="Names whose values no prompt holds: environment variables, and what is assigned to "
+        "such a name in what is quoted.",
+    ),
+    Option(
+        ini="selfheal_exclude",
+        kind="patterns",
+        help="Files that are never read for a prompt, as patterns such as data/private/* or "
+        "*.csv, relative to the rootdir.",
+    ),
+    Option(
         ini="selfheal_keep_marker",
         kind="bool",
         default=False,
@@ -436,7 +480,7 @@ def add_options(parser: pytest.Parser) -> None:
         if option.ini is not None:
             # Text or lines, whatever the kind: pytest would turn "0" into 0, or refuse it,
             # before `read_settings` can say what is accepted in the user's own words.
-            is_list = option.repeatable or option.kind == "names"
+            is_list = option.is_many
             ini_type: Literal["linelist", "string"] = "linelist" if is_list else "string"
             parser.addini(option.ini, option.help_with_default, type=ini_type, default=None)
 

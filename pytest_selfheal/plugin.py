@@ -70,7 +70,8 @@ def pytest_load_initial_conftests(
 def pytest_configure(config: pytest.Config) -> None:
     """With `--selfheal`, and not in a sandbox or in an xdist worker, watch the run."""
     explained = config.getoption("selfheal_explain")
-    asked = config.getoption("selfheal") or explained is not None
+    is_shown = config.getoption("selfheal_show_prompt")
+    asked = config.getoption("selfheal") or explained is not None or is_shown
     if not asked or os.environ.get(IN_SANDBOX):
         return
     config.pluginmanager.register(KeepsCollecting(), "selfheal-keeps-collecting")

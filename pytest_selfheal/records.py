@@ -286,6 +286,11 @@ class Excerpt:
     text: str
     note: str = ""
     """What it is, in a few words; shown beside the path."""
+    shorter: tuple[str, ...] = ()
+    """The same text with less in it, and with less still; empty for nothing.
+
+    The last one holds what no prompt goes without.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

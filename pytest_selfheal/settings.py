@@ -94,6 +94,14 @@ class Settings:
     escalate_price: tuple[Decimal, ...] | None = None
     fresh: bool = False
     """Replies that are stored are not used."""
+    prompt_tokens: int = 12_000
+    """What one prompt may take, by our own count."""
+    redact: tuple[str, ...] = ()
+    """Names whose values no prompt holds."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of files that are never read for a prompt."""
+    show_prompt: bool = False
+    """The prompts are printed, and nothing is asked."""
 
     @property
     def has_costly_budget(self) -> bool:
@@ -144,6 +152,7 @@ def read_settings(config: pytest.Config) -> Settings:
     return Settings(
         enabled=bool(config.getoption("selfheal")),
         fresh=bool(config.getoption("selfheal_fresh")),
+        show_prompt=bool(config.getoption("selfheal_show_prompt")),
         limits=Limits(
             timeout_seconds=values.pop("timeout"),
             memory_bytes=values.pop("memory"),
@@ -218,7 +227,7 @@ def _ini_value(config: pytest.Config, key: str) -> object:
 
 def _meaning(option: Option, given: _Given | None, root_dir: Path) -> Any:
     """The value that `Settings` holds for an option."""
-    many = option.repeatable or option.kind == "names"
+    many = option.is_many
     if given is None:
         if many:
             return ()
@@ -230,7 +239,13 @@ def _meaning(option: Option, given: _Given | None, root_dir: Path) -> Any:
     items = given.value if isinstance(given.value, list) else [given.value]
     each = [_Given(name=given.name, value=item, base_dir=given.base_dir) for item in items]
     if option.kind == "names":
-        return tuple(dict.fromkeys(name for item in each for name in _names(item)))
+        names = tuple(dict.fromkeys(name for item in each for name in _names(item)))
+        if option.name == "env" and "OPENAI_API_KEY" in map(str.upper, names):
+            accepted = "a variable that a sandbox may see: the key stays outside"
+            raise given.wrong(accepted, next(x for x in names if x.upper() == "OPENAI_API_KEY"))
+        return names
+    if option.kind == "patterns":
+        return tuple(dict.fromkeys(_pattern(item) for item in each))
     return tuple(dict.fromkeys(_path(option, item) for item in each))
 
 
@@ -366,6 +381,14 @@ def _path(option: Option, given: _Given) -> Path:
     return path
 
 
+def _pattern(given: _Given) -> str:
+    accepted = "a pattern of paths below the rootdir such as data/private/* or *.csv"
+    value = _text(given, accepted).removeprefix("./")
+    if value.startswith("/") or ".." in value.split("/") or "\\" in value:
+        raise given.wrong(accepted)
+    return value
+
+
 def _names(given: _Given) -> list[str]:
     """The names in one item of a list; an ini line may hold several."""
     if not isinstance(given.value, str):
@@ -374,6 +397,4 @@ def _names(given: _Given) -> list[str]:
     for name in names:
         if not re.fullmatch(r"[^\W\d]\w*", name):
             raise given.wrong("a name of an environment variable", name)
-        if name.upper() == "OPENAI_API_KEY":
-            raise given.wrong("a variable that a sandbox may see: the key stays outside", name)
     return names

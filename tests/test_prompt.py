@@ -175,7 +175,7 @@ def test_a_retry_begins_with_the_whole_first_prompt() -> None:
 def test_the_last_attempt_is_whole_and_earlier_ones_are_a_line() -> None:
     old = replace(WRONG, code="def old(): ...", traceback="OLD TRACEBACK", why="why\nold")
     prompt = render(replace(QUESTION, attempts=(old, WRONG)))
-    assert "- Attempt 1: failed: why old\n" in prompt
+    assert "- Attempt 1: failed: why old\n- Attempt 2: failed: " in prompt
     assert "def old" not in prompt
     assert "OLD TRACEBACK" not in prompt
     assert WRONG.code in prompt
@@ -184,9 +184,16 @@ def test_the_last_attempt_is_whole_and_earlier_ones_are_a_line() -> None:
 
 def test_code_stays_shown_after_a_reply_without_any() -> None:
     prompt = render(replace(QUESTION, attempts=(WRONG, UNUSABLE)))
-    assert f"## Attempt 1: failed: {WRONG.why}\n" in prompt
+    assert f"- Attempt 1: failed: {WRONG.why}\n" in prompt
+    assert "### The code of attempt 1\n" in prompt
     assert WRONG.traceback in prompt
-    assert "## Attempt 2, the last: unusable: the reply has no python block\n" in prompt
+    assert "- Attempt 2: unusable: the reply has no python block\n" in prompt
+
+
+def test_the_same_lesson_is_told_once() -> None:
+    prompt = render(replace(QUESTION, attempts=(WRONG, UNUSABLE, WRONG)))
+    assert prompt.count("test_blanks_are_dropped\n- Attempt 2") == 1
+    assert "- Attempt 3: failed, as attempt 1\n" in prompt
 
 
 @pytest.mark.parametrize(
@@ -266,7 +273,7 @@ def test_lone_surrogates_are_written_as_escapes() -> None:
 
 
 def test_a_cut_makes_no_target_line() -> None:
-    text = "x" * 100_000 + "Target: evil" + "x" * 3_588
+    text = "x\n" * 50_000 + "Target: evil" + "\nx" * 1_194
     question = replace(QUESTION, failures=(replace(FAILURES[0], longrepr=text),))
     prompt = render(question)
     assert "left out ...]\n Target: evil" in prompt
@@ -276,9 +283,18 @@ def test_a_cut_makes_no_target_line() -> None:
 # --- folding ---------------------------------------------------------------------------
 
 
-def test_the_same_failure_is_shown_once_with_all_names() -> None:
+def test_what_stopped_at_a_stub_is_named_and_nothing_else() -> None:
     prompt = render(GROUP)
-    assert prompt.count("def test_words_are_joined():\n>") == 1
+    assert "StubCalled" not in prompt
+    assert "### Stopped at src.slug.slugify, which is not written yet:\n" in prompt
+    assert "\n- tests/test_slug.py::test_words_are_joined (3 cases)\n" in prompt
+
+
+def test_the_same_failure_is_shown_once_with_all_names() -> None:
+    other = [replace(x, longrepr=x.longrepr + "\nE   StubCalled: other") for x in GROUP.failures]
+    other = [*other[:3], GROUP.failures[3]]
+    prompt = render(replace(GROUP, failures=tuple(other)))
+    assert prompt.count("StubCalled: other") == 1
     assert "The same for: tests/test_slug.py::test_words_are_joined[1]," in prompt
     assert "### tests/test_slug.py::test_blanks_are_dropped (setup)" in prompt
 
@@ -289,29 +305,24 @@ def test_many_failures_are_named_with_their_last_line() -> None:
         for n in range(50)
     )
     prompt = render(replace(QUESTION, failures=failures))
-    assert "first 5" in prompt
-    assert "first 6" not in prompt
-    assert "- t.py::test_6: last 6\n" in prompt
-    assert "- and 14 more\n" in prompt
+    assert "first 3" in prompt
+    assert "first 4" not in prompt
+    assert "- t.py::test_4: last 4\n" in prompt
+    assert "- and 16 more\n" in prompt
 
 
 def test_a_long_failure_keeps_head_and_tail() -> None:
-    longrepr = "HEAD" + "x" * 20_000 + "TAIL"
+    longrepr = "HEAD" + "\nx" * 10_000 + "TAIL"
     prompt = render(replace(QUESTION, failures=(replace(FAILURES[0], longrepr=longrepr),)))
     assert "HEAD" in prompt
     assert "TAIL" in prompt
-    assert "[... 14,008 characters left out ...]" in prompt
+    assert "[... 16,008 characters left out ...]" in prompt
 
 
 def test_the_whole_prompt_is_bounded() -> None:
     huge = "word \n" * 20_000
-    assert len(render(everywhere(huge))) < 300_000
-
-
-def test_what_has_no_room_is_named() -> None:
-    modules = tuple(Excerpt(path=f"m{n}.py", text="x = 1\n" * 5_000) for n in range(3))
-    prompt = render(replace(QUESTION, modules=modules))
-    assert "## Module: m2.py\nLeft out, there is too much of it.\n" in prompt
+    question = replace(everywhere(huge), modules=(), tests=())
+    assert len(render(question)) < 36_000
 
 
 @given(st.text(), st.integers(min_value=1, max_value=50))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pytest_selfheal.errors import PromptTooLong
+from pytest_selfheal.healing.groups import Group
 from pytest_selfheal.healing.run import Heal
 
 
@@ -39,13 +42,10 @@ def explain(heal: Heal, key: str) -> Explanation:
     before = 0
     while (group := heal.next_group()) is not None:
         if key in group.keys:
-            snapshot = heal.snapshot(group)
-            held = heal.kit.holdout(group, snapshot.results)
-            held = held.for_attempt((), is_last=group.left == 1)
-            targets, prompt = heal.kit.prompt(group, snapshot.results, snapshot.code, (), held)
+            targets, prompt = _first_prompt(heal, group)
             return Explanation(
                 tests=tests,
-                targets=tuple(targets),
+                targets=targets,
                 judges=group.tests,
                 prompt=prompt,
                 attempts=group.left,
@@ -53,6 +53,33 @@ def explain(heal: Heal, key: str) -> Explanation:
             )
         before += 1
     return Explanation(tests=tests, before=before, reason=_reason(heal, key, tests))
+
+
+def first_prompts(heal: Heal) -> Iterator[Explanation]:
+    """Trace the failing tests, and give the request of each group that is planned first.
+
+    Raises:
+        SandboxFailed: No sandbox came up.
+    """
+    if not heal.record.failing:
+        return
+    heal.trace()
+    while (group := heal.next_group()) is not None:
+        targets = tuple(dict.fromkeys(heal.kit.stubs[key].target for key in group.keys))
+        try:
+            targets, prompt = _first_prompt(heal, group)
+        except PromptTooLong as error:
+            yield Explanation(targets=targets, reason=str(error))
+        else:
+            yield Explanation(targets=targets, prompt=prompt)
+
+
+def _first_prompt(heal: Heal, group: Group) -> tuple[tuple[str, ...], str]:
+    snapshot = heal.snapshot(group)
+    held = heal.kit.holdout(group, snapshot.results)
+    held = held.for_attempt((), is_last=group.left == 1)
+    targets, prompt = heal.kit.prompt(group, snapshot.results, snapshot.code, (), held)
+    return tuple(targets), prompt
 
 
 def _reason(heal: Heal, key: str, tests: tuple[str, ...]) -> str:

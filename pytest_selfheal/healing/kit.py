@@ -5,7 +5,7 @@ Shared by all threads of a run; nothing in it changes but what `overlays` rememb
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,8 @@ from pytest_selfheal.healing.overlays import Overlays
 from pytest_selfheal.healing.stuck import FIRST, Approach
 from pytest_selfheal.interrupts import Interrupts
 from pytest_selfheal.model.escalating import ask_second
-from pytest_selfheal.model.prompt import render
+from pytest_selfheal.model.prompt import render, too_long
+from pytest_selfheal.model.size import estimated_tokens
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import (
     Attempt,
@@ -81,6 +82,8 @@ class Kit:
     """The files that hold stubs, as they were read."""
     files: Collection[str]
     """All files of the project that a prompt may quote."""
+    private: Container[str] = ()
+    """Those that are never read for one."""
     test_names: Sequence[str] = ("test", "Test")
     """What pytest's `python_functions` and `python_classes` say."""
     halt: Halt = field(default_factory=Halt)
@@ -150,12 +153,20 @@ class Kit:
         holdout: Holdout = EVERYTHING_SHOWN,
         approach: Approach = FIRST,
     ) -> tuple[list[str], str]:
-        """What a group's request asks for, and its whole text as plugins want it."""
+        """What a group's request asks for, and its whole text as plugins want it.
+
+        Raises:
+            PromptTooLong: It cannot be made to fit.
+        """
         stubs = [self.stubs[key] for key in group.keys]
         targets = list(dict.fromkeys(stub.target for stub in stubs))
         question = self.question(stubs, results, provisional, attempts, holdout, approach)
-        prompt = render(question)
-        return targets, self.relay.change_prompt(prompt, targets)
+        limit = self.settings.prompt_tokens
+        prompt = render(question, limit, secrets=self.settings.redact)
+        changed = self.relay.change_prompt(prompt, targets)
+        if changed != prompt and estimated_tokens(changed) > limit:
+            raise too_long(question, limit)
+        return targets, changed
 
     def question(
         self,
@@ -171,7 +182,7 @@ class Kit:
         seen = [result for result in red if not holdout.withholds(result)]
         unseen = holdout.unseen_failure(red)
         nodeids = [result.nodeid for result in red]
-        read = holdout.read(self.read)
+        read = holdout.read(self.read_public)
         asked = [key_of(stub) for stub in stubs]
         entered = [key for result in red for key in result.entered]
         shown = [
@@ -216,7 +227,7 @@ class Kit:
         return hold_out(
             group.tests,
             results,
-            self.read,
+            self.read_public,
             self.settings.holdout,
             is_first=not group.attempts and not group.earlier_code,
         )
@@ -317,8 +328,12 @@ class Kit:
             )
         return self._without_tests[node]
 
+    def read_public(self, path: str) -> bytes | None:
+        """A file of the project that a prompt may quote, None where it may not."""
+        return None if path in self.private else self.read(path)
+
     def read(self, path: str) -> bytes | None:
-        """A file of the project, None where there is none to read or to show."""
+        """A file of the project, None where there is none to read."""
         if path in self.sources:
             return self.sources[path]
         full = self.root / path

@@ -7,6 +7,8 @@ from difflib import SequenceMatcher
 
 # Every character that `str.splitlines` takes for the end of a line.
 _LINE_START = re.compile(r"(^|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])(?=Target:)")
+# What pytest, and we after it, write above a failure.
+_HEADING = re.compile(r"^(_{3,} .+ _{3,}\n)", re.MULTILINE)
 _LINE_BREAKS = re.compile(r"\s+")
 _FEWEST_REPEATED_LINES = 4
 _MOST_COMPARED_LINES = 300
@@ -49,6 +51,29 @@ def fold_repeated(text: str, shown: str, where: str) -> str:
         kept.append(f"[... {block.size} lines as in {where} ...]")
         position = block.b + block.size
     return "\n".join(kept + lines[position:])
+
+
+def fold_long_lines(text: str, limit: int) -> str:
+    """Cut the middle out of each line that is over `limit` characters, saying how much."""
+    if len(text) <= limit:
+        return text
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if len(line) > limit:
+            head, tail = line[: limit // 2], line[-limit // 2 :]
+            lines[number] = f"{head} [... {len(line) - limit:,} characters ...] {tail}"
+    return "\n".join(lines)
+
+
+def fold_repeated_failures(text: str) -> str:
+    """Of failures below each other, show what the first one has shown once only."""
+    first, *others = _HEADING.split(text)
+    if others and not first.strip():
+        first, *others = [first + others[0] + others[1], *others[2:]]
+    folded = [first]
+    for heading, body in zip(others[::2], others[1::2], strict=True):
+        folded += [heading, fold_repeated(body, first, "the first failure")]
+    return "".join(folded)
 
 
 def one_line(text: str, limit: int = 300) -> str:

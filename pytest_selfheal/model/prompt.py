@@ -1,45 +1,36 @@
 """From a question to the text of a request.
 
 Stable parts come first (instructions, targets, modules, tests, data, provisional code,
-what passes), then the failures, then the attempts: so a retry's text begins with the first
-request's whole text, and the provider's prompt cache serves it. Everything that is quoted
-goes through `_quoted` or `_inline`, which cut out secrets and keep it from looking like a part
-of the prompt itself.
+what passes, failures), then the attempts: so a retry's text begins with the first request's
+whole text, and the provider's prompt cache serves it. To keep it so, what comes before the
+attempts is made to fit without a look at them. Everything that is quoted goes through a
+`Quoting`, which cuts out secrets and keeps it from looking like a part of the prompt itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePosixPath
 
-from pytest_selfheal.model.fold import (
-    encodable,
-    fenced,
-    fold,
-    fold_repeated,
-    one_line,
-    without_target_lines,
-)
-from pytest_selfheal.model.redact import redact
-from pytest_selfheal.records import Attempt, Excerpt, Failure, Question, Stub
+from pytest_selfheal.errors import PromptTooLong
+from pytest_selfheal.model.attempts import told_attempts
+from pytest_selfheal.model.failures import told_failures
+from pytest_selfheal.model.fold import fold
+from pytest_selfheal.model.quoting import Quoting
+from pytest_selfheal.model.size import estimated_tokens
+from pytest_selfheal.records import Excerpt, Question, Stub
 
-# Characters; a section's share is divided among its excerpts in order.
-MODULES_LIMIT = 48_000
-TESTS_LIMIT = 32_000
-DATA_LIMIT = 12_000
-PROVISIONAL_LIMIT = 24_000
-FAILURE_LIMIT = 6_000
-CODE_LIMIT = 48_000
-TRACEBACK_LIMIT = 24_000
+DEFAULT_TOKENS = 12_000
+"""What a prompt may take where nobody says otherwise."""
 
-FAILURES_IN_FULL = 6
-FAILURES_BY_NAME = 30
 PASSING_BY_NAME = 30
-EARLIER_ATTEMPTS = 10
 
-_SMALLEST_SHARE = 400
+_STABLE_SHARE = 0.75
+"""Of the bound; the rest is kept for what attempts taught."""
+_HINT_LIMIT = 2_000
 _LANGUAGES = {
     ".py": "python",
     ".pyi": "python",
@@ -49,24 +40,104 @@ _LANGUAGES = {
 }
 
 
-def render(question: Question) -> str:
+def render(
+    question: Question, max_tokens: int = DEFAULT_TOKENS, *, secrets: Collection[str] = ()
+) -> str:
     """Give the whole text of the request that asks this question.
 
     It holds a line `Target: <path>::<qualname>` for each stub, and no other line that
-    begins so. It is bounded, whatever the size of what is quoted.
+    begins so.
+
+    Args:
+        question: What is asked.
+        max_tokens: The most that the text may take, by our own count.
+        secrets: Names whose values are cut out, beside what looks like a secret.
+
+    Raises:
+        PromptTooLong: What is never left out takes more.
     """
+    quoting = Quoting(secrets=secrets)
+    stable = _fitted(question, int(max_tokens * _STABLE_SHARE), quoting)
+    attempts = None
+    if stable is not None:
+        if question.wants_another_way:
+            stable = f"{stable}\n{_ANOTHER_WAY}"
+        room = max_tokens - estimated_tokens(stable)
+        attempts = told_attempts(question.attempts, quoting, room - 1)
+    if stable is None or attempts is None:
+        raise too_long(question, max_tokens)
+    return f"{stable}\n{attempts}" if attempts else stable
+
+
+def too_long(question: Question, max_tokens: int) -> PromptTooLong:
+    """Say in one line what cannot be asked for, and what to do."""
+    first, *others = dict.fromkeys(stub.target for stub in question.stubs)
+    more = f" (+{len(others)})" if others else ""
+    return PromptTooLong(
+        f"the prompt for {first}{more} does not fit into {max_tokens:,} tokens, a quarter of which "
+        "is kept for failed attempts: raise selfheal_prompt_tokens"
+    )
+
+
+_ANOTHER_WAY = "The obvious way was tried and failed. Take a different approach.\n"
+
+
+# --- what is left out, and in which order ----------------------------------------------
+
+
+def _fitted(question: Question, max_tokens: int, quoting: Quoting) -> str | None:
+    """The text but for the attempts, without what has no room; None where nothing helps."""
+    text = _stable(question, quoting)
+    left_out: list[str] = []
+    for name, step in _STEPS:
+        if estimated_tokens(text) <= max_tokens:
+            break
+        less = step(question)
+        if less != question:
+            question = less
+            left_out.append(name)
+            text = _stable(question, quoting, left_out)
+    return text if estimated_tokens(text) <= max_tokens else None
+
+
+def _shortened(excerpts: Sequence[Excerpt], times: int) -> tuple[Excerpt, ...]:
+    """Each excerpt's text that is so many times shorter, if it has such; empty ones are gone."""
+    texts = [(each, (each.text, *each.shorter)) for each in excerpts]
+    shorter = (replace(each, text=found[min(times, len(found) - 1)]) for each, found in texts)
+    return tuple(each for each in shorter if each.text or not each.shorter)
+
+
+_Step = Callable[[Question], Question]
+_STEPS: tuple[tuple[str, _Step], ...] = (
+    ("sample data", lambda q: replace(q, data=())),
+    ("names of tests that pass", lambda q: replace(q, passing=())),
+    ("other definitions of the modules", lambda q: replace(q, modules=_shortened(q.modules, 1))),
+    ("code of other stubs", lambda q: replace(q, provisional=())),
+    ("all failures but the first", lambda q: replace(q, failures=q.failures[:1])),
+    ("helpers and fixtures of the tests", lambda q: replace(q, tests=_shortened(q.tests, 1))),
+    ("all of the modules but the targets", lambda q: replace(q, modules=_shortened(q.modules, 2))),
+    ("all failures", lambda q: replace(q, failures=())),
+    ("all of the tests but their asserts", lambda q: replace(q, tests=_shortened(q.tests, 2))),
+)
+"""First what helps least; the instructions, the targets and the tests' asserts stay."""
+
+
+# --- the text --------------------------------------------------------------------------
+
+
+def _stable(question: Question, quoting: Quoting, left_out: Sequence[str] = ()) -> str:
     parts = [
         _instructions(),
-        _targets(question.stubs),
-        *_excerpts("Module", question.modules, MODULES_LIMIT),
-        *_excerpts("Tests", question.tests, TESTS_LIMIT),
-        *_excerpts("Data", question.data, DATA_LIMIT),
-        *_excerpts("Provisional code, not yet confirmed", question.provisional, PROVISIONAL_LIMIT),
-        *_passing(question.passing),
-        *_failures(question.failures),
-        *_attempts(question.attempts),
-        *_another_way(question),
+        _targets(question.stubs, quoting),
+        *_excerpts("Module", question.modules, quoting),
+        *_excerpts("Tests", question.tests, quoting),
+        *_excerpts("Data", question.data, quoting),
+        *_excerpts("Provisional code, not yet confirmed", question.provisional, quoting),
+        *_passing(question.passing, quoting),
+        *told_failures(question.failures, quoting),
     ]
+    if left_out:
+        parts.append(f"Left out for length: {', '.join(left_out)}.\n")
     return "\n".join(parts)
 
 
@@ -75,29 +146,20 @@ def _instructions() -> str:
     return files("pytest_selfheal.model").joinpath("instructions.txt").read_text("utf-8")
 
 
-def _quoted(text: str, limit: int, language: str = "") -> str:
-    # Secrets go first: a cut through one would leave a half that nothing recognises.
-    return fenced(without_target_lines(fold(redact(encodable(text)), limit)), language)
-
-
-def _inline(text: str, limit: int = 300) -> str:
-    return one_line(redact(encodable(text)), limit)
-
-
-# --- the stable part -------------------------------------------------------------------
-
-
-def _targets(stubs: Sequence[Stub]) -> str:
+def _targets(stubs: Sequence[Stub], quoting: Quoting) -> str:
     lines = ["## Targets", ""]
     for target in dict.fromkeys(stub.target for stub in stubs):
         lines.append(f"Target: {target}")
         lines += [
-            f"  {note}" for stub in stubs if stub.target == target for note in _stub_notes(stub)
+            f"  {note}"
+            for stub in stubs
+            if stub.target == target
+            for note in _stub_notes(stub, quoting)
         ]
     return "\n".join(lines) + "\n"
 
 
-def _stub_notes(stub: Stub) -> Iterator[str]:
+def _stub_notes(stub: Stub, quoting: Quoting) -> Iterator[str]:
     if stub.index:
         yield f"(definition {stub.index + 1} of that name in the file, line {stub.def_line})"
     if stub.is_living:
@@ -106,115 +168,26 @@ def _stub_notes(stub: Stub) -> Iterator[str]:
             "rewrite it so that they pass, and those that pass now still do)"
         )
     if stub.options.hint:
-        hint = redact(encodable(stub.options.hint))
-        first, *rest = fold(hint, 2_000).strip().splitlines() or [""]
+        hint = fold(quoting.clean(stub.options.hint), _HINT_LIMIT)
+        first, *rest = hint.strip().splitlines() or [""]
         yield f"Hint: {first}"
         yield from (f"  {line}" for line in rest)
 
 
-def _excerpts(heading: str, excerpts: Iterable[Excerpt], limit: int) -> Iterator[str]:
+def _excerpts(heading: str, excerpts: Iterable[Excerpt], quoting: Quoting) -> Iterator[str]:
     for excerpt in excerpts:
-        note = f" ({_inline(excerpt.note)})" if excerpt.note else ""
-        title = f"## {heading}: {_inline(excerpt.path)}{note}\n"
-        if limit < _SMALLEST_SHARE:
-            yield f"{title}Left out, there is too much of it.\n"
-            continue
+        note = f" ({quoting.inline(excerpt.note)})" if excerpt.note else ""
+        title = f"## {heading}: {quoting.inline(excerpt.path)}{note}\n"
         language = _LANGUAGES.get(PurePosixPath(excerpt.path).suffix, "")
-        yield title + _quoted(excerpt.text, limit, language)
-        limit -= len(excerpt.text)
+        yield title + quoting.block(excerpt.text, language)
 
 
-def _passing(nodeids: Sequence[str]) -> Iterator[str]:
+def _passing(nodeids: Sequence[str], quoting: Quoting) -> Iterator[str]:
     """What must not be broken: by name, since what it checks is done already."""
     if not nodeids:
         return
     lines = ["## Tests that reach the targets and pass now, and must still pass", ""]
-    lines += [f"- {_inline(nodeid)}" for nodeid in nodeids[:PASSING_BY_NAME]]
+    lines += [f"- {quoting.inline(nodeid)}" for nodeid in nodeids[:PASSING_BY_NAME]]
     if len(nodeids) > PASSING_BY_NAME:
         lines.append(f"- and {len(nodeids) - PASSING_BY_NAME} more")
     yield "\n".join(lines) + "\n"
-
-
-# --- the failures ----------------------------------------------------------------------
-
-
-def _failures(failures: Sequence[Failure]) -> Iterator[str]:
-    """The failures as pytest printed them: the same text once, the first few in full."""
-    if not failures:
-        return
-    yield "## Failures"
-    same: dict[str, list[Failure]] = {}
-    for failure in failures:
-        same.setdefault(failure.longrepr, []).append(failure)
-    groups = list(same.items())
-    for number, (longrepr, group) in enumerate(groups[:FAILURES_IN_FULL]):
-        if number:
-            longrepr = fold_repeated(longrepr, groups[0][0], "the first failure")
-        yield f"### {_names(group)}\n{_quoted(longrepr, FAILURE_LIMIT)}"
-    yield from _failures_by_name([f for _, group in groups[FAILURES_IN_FULL:] for f in group])
-
-
-def _names(group: Sequence[Failure]) -> str:
-    first, *others = group
-    phase = "" if first.phase == "call" else f" ({first.phase})"
-    name = f"{_inline(first.nodeid)}{phase}"
-    if not others:
-        return name
-    shown = [_inline(other.nodeid, 120) for other in others[:FAILURES_BY_NAME]]
-    more = f" and {len(others) - len(shown)} more" if len(others) > len(shown) else ""
-    return f"{name}\nThe same for: {', '.join(shown)}{more}"
-
-
-def _failures_by_name(failures: Sequence[Failure]) -> Iterator[str]:
-    if not failures:
-        return
-    lines = ["### And also"]
-    for failure in failures[:FAILURES_BY_NAME]:
-        last = next((x for x in reversed(failure.longrepr.split("\n")) if x.strip()), "")
-        lines.append(f"- {_inline(failure.nodeid)}: {_inline(last)}")
-    if len(failures) > FAILURES_BY_NAME:
-        lines.append(f"- and {len(failures) - FAILURES_BY_NAME} more")
-    yield "\n".join(lines) + "\n"
-
-
-# --- the attempts ----------------------------------------------------------------------
-
-
-def _attempts(attempts: Sequence[Attempt]) -> Iterator[str]:
-    """What earlier attempts taught in a line each, then the last one whole.
-
-    The last one that has code, too: a reply without any must not hide what was found out.
-    """
-    if not attempts:
-        return
-    numbered = list(enumerate(attempts, start=1))
-    last = numbered[-1]
-    whole = [last] if last[1].code else [*[x for x in numbered if x[1].code][-1:], last]
-    earlier = [
-        f"- Attempt {number}: {_result(attempt)}"
-        for number, attempt in numbered
-        if (number, attempt) not in whole
-    ]
-    if earlier:
-        yield "\n".join(["## Earlier attempts", *earlier[-EARLIER_ATTEMPTS:]]) + "\n"
-    for number, attempt in whole:
-        is_last = ", the last" if number == len(attempts) else ""
-        yield f"## Attempt {number}{is_last}: {_result(attempt)}\n"
-        yield from _whole(attempt)
-    yield "Find the cause and reply as above, with all targets complete.\n"
-
-
-def _another_way(question: Question) -> Iterator[str]:
-    if question.wants_another_way:
-        yield "The obvious way was tried and failed. Take a different approach.\n"
-
-
-def _whole(attempt: Attempt) -> Iterator[str]:
-    if attempt.code:
-        yield _quoted(attempt.code, CODE_LIMIT, "python")
-    if attempt.traceback:
-        yield f"pytest printed:\n{_quoted(attempt.traceback, TRACEBACK_LIMIT)}"
-
-
-def _result(attempt: Attempt) -> str:
-    return f"{attempt.verdict}: {_inline(attempt.why, 600)}" if attempt.why else attempt.verdict

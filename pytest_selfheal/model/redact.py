@@ -11,6 +11,8 @@ import math
 import os
 import re
 from collections import Counter
+from collections.abc import Collection
+from functools import cache
 from itertools import pairwise
 
 REDACTED = "[redacted]"
@@ -64,17 +66,25 @@ _PLACEHOLDER = re.compile(r"(?i)x{4,}|example|dummy|placeholder|change.?me|redac
 _PLAIN_PASSWORDS = frozenset({"p", "pw", "pwd", "pass", "passwd", "password", "secret", "token"})
 _SECRET_NAME_ENDINGS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 _SHORTEST_ENVIRONMENT_SECRET = 8
+_SHORTEST_NAMED_SECRET = 3
 
 
-def redact(text: str) -> str:
+def redact(text: str, names: Collection[str] = ()) -> str:
     """Give the text with `[redacted]` in the place of everything that looks like a secret.
 
     That is: the values of environment variables named like one, private key blocks, keys
     and tokens of well-known forms, the password in a URL, and a random-looking literal
     assigned to a name like `password`, `secret`, `token` or `api_key`.
+
+    Args:
+        text: What is to be shown or sent.
+        names: Further names: what an environment variable of that name holds, and each
+            literal that is assigned to it, is cut out whatever it looks like.
     """
-    for value in _environment_secrets():
+    for value in _environment_secrets(names):
         text = text.replace(value, REDACTED)
+    if names:
+        text = _assigned(frozenset(names)).sub(rf"\1\2{REDACTED}\2", text)
     if "PRIVATE KEY" in text:
         text = _PRIVATE_KEY.sub(REDACTED, text)
     text = _KNOWN_TOKENS.sub(REDACTED, text)
@@ -85,13 +95,26 @@ def redact(text: str) -> str:
     return _ASSIGNMENT.sub(_without_value, text)
 
 
-def _environment_secrets() -> list[str]:
+@cache
+def _assigned(names: frozenset[str]) -> re.Pattern[str]:
+    """What stands before a literal that is assigned to one of these names, and its quotes."""
+    either = "|".join(map(re.escape, sorted(names)))
+    return re.compile(
+        rf"((?<!\w)(?:{either})[\"']?(?:\s{{0,4}}:\s{{0,4}}[\w\[\]., |]{{1,40}}?)?\s{{0,8}}"
+        r"(?::|=(?!=))\s{0,8}[rRbBfFuU]{0,2})([\"'])(?:(?!\2)[^\n\\]|\\.)+\2"
+    )
+
+
+def _environment_secrets(names: Collection[str]) -> list[str]:
     """The values to look for as they are, and as `repr` and JSON write them; longest first."""
     values = {
         value
         for name, value in os.environ.items()
-        if name.upper().endswith(_SECRET_NAME_ENDINGS)
-        and len(value.strip()) >= _SHORTEST_ENVIRONMENT_SECRET
+        if (
+            name.upper().endswith(_SECRET_NAME_ENDINGS)
+            and len(value.strip()) >= _SHORTEST_ENVIRONMENT_SECRET
+        )
+        or (name in names and len(value.strip()) >= _SHORTEST_NAMED_SECRET)
     }
     written = {form for value in values for form in (value, value.strip(), *_escaped(value))}
     return sorted(written, key=lambda form: (-len(form), form))

@@ -1,4 +1,8 @@
-"""What to quote of a stub's own module."""
+"""What to quote of a stub's own module: what the stub and its tests touch, and a little more.
+
+That little is what a reader would look at for the style of the place: a close sibling or
+two, and the headers of the other definitions, nearest first.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ from pytest_selfheal.source.outline import (
     Outlined,
     bound_names,
     definitions,
-    first_line,
     module_level,
 )
 from pytest_selfheal.source.page import (
@@ -19,18 +22,31 @@ from pytest_selfheal.source.page import (
     class_attributes,
     class_header,
     cut,
+    header,
     introduction,
     statement_lines,
 )
-from pytest_selfheal.source.parsing import UnparsableError, parse
+from pytest_selfheal.source.parsing import UnparsableError, is_trivial_body, parse
 
-_WHOLE = 6_000
+_WHOLE = 3_000
 """Characters up to which a module is quoted whole."""
-_REDUCED = 12_000
-"""Characters that a reduced module may take."""
-_WHOLE_DEFINITION = 60
+_AROUND = 6_000
+"""Characters that all but the targets of a reduced module may take."""
+_LESS_AROUND = 2_500
+"""The same where a prompt has little room."""
+_CONSTANTS = 800
+_HEADERS = 1_800
+"""Characters of what nobody names."""
+_WHOLE_DEFINITION = 30
 """Lines up to which a definition that the targets name is quoted whole."""
+_STYLE = 14
+"""Lines of a sibling that shows the style of the place."""
+_STYLE_SIBLINGS = 2
+_LONG_ANNOTATION = 200
+"""Characters; a longer string is no annotation."""
 _WORD = re.compile(r"[^\W\d]\w*")
+# In prose: in backticks, called, or no plain word.
+_CODE_WORD = re.compile(r"`+([^`]+)`+|([^\W\d]\w*(?=\())|(\w+_\w+|[A-Z]\w*[a-z][A-Z]\w*|[A-Z]\w+)")
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
@@ -45,69 +61,116 @@ def module_excerpt(source: bytes, stubs: Sequence[Stub], *, names: Collection[st
         names: Further names that matter, such as those that the failing tests use.
 
     Returns:
-        At most about 12,000 characters, in source order, with comments for what is left
-        out; of a module that cannot be parsed, its head and tail.
+        The targets and at most about 6,000 characters of the rest, in source order, with
+        comments for what is left out; shorter, the targets with their imports and what they
+        name, and the targets alone. Of a module that cannot be parsed, its head and tail.
     """
     path = stubs[0].path
     page = Page(source)
-    if len(page.text) <= _WHOLE:
-        return Excerpt(path=path, text=page.text, note="the whole module")
     try:
         tree = parse(source)
     except UnparsableError:
-        return Excerpt(path=path, text=cut(page.text, _REDUCED), note="it cannot be parsed")
-    _ask(page, tree, stubs, names)
-    return Excerpt(path=path, text=page.render(_REDUCED), note="the module, in part")
+        text = cut(page.text, 2 * _AROUND)
+        note = "it cannot be parsed"
+        return Excerpt(path=path, text=text, note=note, shorter=(cut(text, _AROUND),))
+    asked = _Asked(page, tree, stubs, names)
+    alone = page.copy()
+    asked.targets(alone)
+    touched = alone.copy()
+    asked.what_they_touch(touched)
+    shorter = (touched.render(alone.demand + _LESS_AROUND), alone.render(alone.demand))
+    if len(page.text) <= _WHOLE:
+        return Excerpt(path=path, text=page.text, note="the whole module", shorter=shorter)
+    asked.targets(page)
+    asked.what_they_touch(page)
+    asked.what_is_near(page)
+    text = page.render(alone.demand + _AROUND)
+    return Excerpt(path=path, text=text, note="the module, in part", shorter=shorter)
 
 
-def _ask(page: Page, tree: ast.Module, stubs: Sequence[Stub], names: Collection[str]) -> None:
-    wanted = {(stub.qualname, stub.index) for stub in stubs}
-    found = list(definitions(tree))
-    targets = [one for one in found if isinstance(one.node, _FUNCTIONS) and _key(one) in wanted]
-    owners = list(dict.fromkeys(owner for target in targets for owner in target.classes))
-    for target in targets:
-        lines = page.with_comments_above(statement_lines(target.node))
-        headers = {line for owner in target.classes for line in class_header(owner)}
-        page.add(lines | headers, target.qualname)
-    statements = [one for one in module_level(tree) if not isinstance(one, _DEFINITIONS)]
-    page.add(introduction(tree))
-    for owner in owners:
-        page.add(class_attributes(owner), f"the attributes of {owner.name}")
-        for method in owner.body:
-            if isinstance(method, _FUNCTIONS) and method.name in ("__init__", "__new__"):
-                page.add(statement_lines(method), f"{owner.name}.{method.name}")
-    _ask_named(page, statements, found, set(names) | _names(targets, owners))
-    _ask_constants(page, statements)
-    siblings = [one for one in found if one.classes and one.classes[-1] in owners]
-    for one in [*siblings, *(one for one in found if one not in siblings)]:
-        page.add(_signature(page, one.node), one.qualname)
+class _Asked:
+    """What of a module matters for some of its stubs."""
 
+    def __init__(
+        self, page: Page, tree: ast.Module, stubs: Sequence[Stub], names: Collection[str]
+    ) -> None:
+        wanted = {(stub.qualname, stub.index) for stub in stubs}
+        self._tree = tree
+        self._all = list(definitions(tree))
+        self._targets = [
+            one
+            for one in self._all
+            if isinstance(one.node, _FUNCTIONS) and (one.qualname, one.index) in wanted
+        ]
+        self._owners = list(dict.fromkeys(x for one in self._targets for x in one.classes))
+        self._statements = [one for one in module_level(tree) if not isinstance(one, _DEFINITIONS)]
+        self._named = set(names) | _names(self._targets, self._owners)
 
-def _key(one: Outlined) -> tuple[str, int]:
-    return one.qualname, one.index
+    def targets(self, page: Page) -> None:
+        """Ask for the targets, each within the headers of its classes."""
+        for target in self._targets:
+            lines = page.with_comments_above(statement_lines(target.node))
+            headers = {line for owner in target.classes for line in class_header(owner)}
+            page.add(lines | headers, target.qualname)
 
+    def what_they_touch(self, page: Page) -> None:
+        """Ask for imports, the classes' state, and the definitions and constants they name."""
+        page.add(introduction(self._tree))
+        for owner in self._owners:
+            page.add(class_attributes(owner), f"the attributes of {owner.name}")
+            for method in owner.body:
+                if isinstance(method, _FUNCTIONS) and method.name in ("__init__", "__new__"):
+                    page.add(self._short(page, method), f"{owner.name}.{method.name}")
+        for one in self._all:
+            if not one.classes and one.node.name in self._named and one not in self._targets:
+                page.add(self._short(page, one.node), one.qualname)
+        for node in self._statements:
+            if self._named.intersection(bound_names(node)):
+                lines = page.with_comments_above(statement_lines(node))
+                page.add(lines, ", ".join(bound_names(node)))
 
-def _ask_named(
-    page: Page, statements: Sequence[ast.stmt], found: Sequence[Outlined], names: set[str]
-) -> None:
-    for one in found:
-        if one.classes or one.node.name not in names:
-            continue
-        lines = statement_lines(one.node)
+    def what_is_near(self, page: Page) -> None:
+        """Ask for a sibling or two, the headers of the others, and the other constants."""
+        siblings = [one for one in self._all if one.classes and one.classes[-1] in self._owners]
+        for one in self._style_examples(siblings):
+            page.add(statement_lines(one.node), one.qualname)
+        for one in siblings:
+            page.add(header(page, one.node, with_docstring=True), one.qualname)
+        others = sorted((one for one in self._all if one not in siblings), key=self._distance)
+        page.add_within(_HEADERS, ((header(page, one.node), one.qualname) for one in others))
+        bound = ((statement_lines(node), ", ".join(bound_names(node))) for node in self._statements)
+        page.add_within(_CONSTANTS, ((lines, label) for lines, label in bound if label))
+
+    def _short(
+        self, page: Page, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    ) -> set[int]:
+        """A definition that is named: whole, or of a long one what it is called with."""
+        lines = statement_lines(node)
         if len(lines) <= _WHOLE_DEFINITION:
-            page.add(page.with_comments_above(lines), one.qualname)
-        elif isinstance(one.node, ast.ClassDef):
-            page.add(class_header(one.node) | class_attributes(one.node), one.qualname)
-    for node in statements:
-        if names.intersection(bound_names(node)):
-            lines = page.with_comments_above(statement_lines(node))
-            page.add(lines, ", ".join(bound_names(node)))
+            return page.with_comments_above(lines)
+        if not isinstance(node, ast.ClassDef):
+            return header(page, node, with_docstring=True)
+        found = class_header(node) | class_attributes(node)
+        for method in node.body:
+            if isinstance(method, _FUNCTIONS):
+                found |= header(page, method)
+        return found
 
+    def _style_examples(self, siblings: Sequence[Outlined]) -> list[Outlined]:
+        """The nearest short functions beside the targets that have a body."""
+        beside = siblings or [one for one in self._all if not one.classes]
+        written = [
+            one
+            for one in beside
+            if one not in self._targets
+            and isinstance(one.node, _FUNCTIONS)
+            and len(statement_lines(one.node)) <= _STYLE
+            and not is_trivial_body(one.node.body)
+        ]
+        return sorted(written, key=self._distance)[:_STYLE_SIBLINGS]
 
-def _ask_constants(page: Page, statements: Sequence[ast.stmt]) -> None:
-    for node in statements:
-        if bound := bound_names(node):
-            page.add(statement_lines(node), ", ".join(bound))
+    def _distance(self, one: Outlined) -> int:
+        return min((abs(one.node.lineno - x.node.lineno) for x in self._targets), default=0)
 
 
 def _names(targets: Sequence[Outlined], owners: Sequence[ast.ClassDef]) -> set[str]:
@@ -118,13 +181,18 @@ def _names(targets: Sequence[Outlined], owners: Sequence[ast.ClassDef]) -> set[s
         if isinstance(target.node, _FUNCTIONS):
             spoken += [target.node.args, *target.node.decorator_list]
             spoken += [target.node.returns] if target.node.returns else []
+            spoken += [] if is_trivial_body(target.node.body) else target.node.body
             texts.append(ast.get_docstring(target.node) or "")
     for owner in owners:
         spoken += [*owner.bases, *owner.keywords, *owner.decorator_list]
         spoken += [node for node in owner.body if isinstance(node, (ast.Assign, ast.AnnAssign))]
         texts.append(ast.get_docstring(owner) or "")
     return {name for node in spoken for name in _names_in(node)} | {
-        word for text in texts for word in _WORD.findall(text)
+        word
+        for text in texts
+        for groups in _CODE_WORD.findall(text)
+        for part in groups
+        for word in _WORD.findall(part)
     }
 
 
@@ -133,17 +201,4 @@ def _names_in(node: ast.AST) -> Iterator[str]:
         if isinstance(inner, ast.Name):
             yield inner.id
         elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-            yield from _WORD.findall(inner.value)  # a quoted annotation
-
-
-def _signature(page: Page, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[int]:
-    """Give the lines of a definition's header and its docstring's first line."""
-    body = node.body[0]
-    lines = set(range(first_line(node), max(first_line(body) - 1, node.lineno) + 1))
-    docstring = ast.get_docstring(node)
-    if docstring and body.lineno > node.lineno:
-        lines.add(body.lineno)
-        if body.end_lineno != body.lineno:
-            indent = " " * body.col_offset
-            page.replace(body.lineno, f'{indent}"""{docstring.splitlines()[0]} …"""')
-    return lines
+            yield from _WORD.findall(inner.value[:_LONG_ANNOTATION])  # a quoted annotation

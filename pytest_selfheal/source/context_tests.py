@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ast
+from collections.abc import Collection, Iterator, Sequence
 
 from pytest_selfheal.records import Excerpt, Stub
-from pytest_selfheal.source.context_uses import Read, TestFile, uses
+from pytest_selfheal.source.context_uses import Read, TestFile, called, uses
 from pytest_selfheal.source.outline import bound_names, module_level
 from pytest_selfheal.source.page import (
     Page,
     class_attributes,
     class_header,
     cut,
+    header,
     introduction,
     statement_lines,
 )
 
 _EACH = 8_000
 """Characters for one file."""
-_ALL = 16_000
+_ALL = 12_000
 """Characters for all files."""
+_ASSERTING = 40
+"""Tests of which no prompt goes without the asserts."""
 
 
 def test_excerpts(nodeids: Sequence[str], stubs: Sequence[Stub], read: Read) -> tuple[Excerpt, ...]:
@@ -31,16 +35,22 @@ def test_excerpts(nodeids: Sequence[str], stubs: Sequence[Stub], read: Read) -> 
         read: Gives a project file's bytes by its relative path, or `None`.
 
     Returns:
-        At most about 8,000 characters each and 16,000 altogether; comments say what was
-        left out. Of a file that cannot be parsed, its head and tail.
+        At most about 8,000 characters each and 12,000 altogether; comments say what was
+        left out. Shorter, the tests without what they use, and the asserts of the first 40 of
+        them. Of a file that cannot be parsed, its head and tail.
     """
+    names = {stub.qualname.rpartition(".")[2] for stub in stubs}
+    names |= {part for stub in stubs for part in stub.qualname.split(".")[-2:-1]}
     files = uses(_relevant_first(nodeids, stubs), read)
-    pages = [_page(file) for file in files]
+    pages = [_page(file, names) for file in files]
     demands = [min(page.demand, _EACH) for page in pages]
     limits = _shares(demands, _ALL)
-    return tuple(
-        _excerpt(file, page, limit) for file, page, limit in zip(files, pages, limits, strict=True)
-    )
+    excerpts: list[Excerpt] = []
+    asserting = _ASSERTING
+    for file, page, limit in zip(files, pages, limits, strict=True):
+        excerpts.append(_excerpt(file, page, limit, names, asserting))
+        asserting = max(0, asserting - len(file.tests))
+    return tuple(excerpts)
 
 
 test_excerpts.__test__ = False  # type: ignore[attr-defined]  # its name looks like a test
@@ -51,19 +61,13 @@ def _relevant_first(nodeids: Sequence[str], stubs: Sequence[Stub]) -> list[str]:
     return sorted(nodeids, key=lambda nodeid: not any(name in nodeid for name in names))
 
 
-def _page(file: TestFile) -> Page:
+def _page(file: TestFile, names: Collection[str]) -> Page:
     """Ask for everything of a file that matters, most important first."""
     page = Page(file.source)
     if file.tree is None:
         page.add(range(1, len(page.lines) + 1))
         return page
-    headers = {
-        line
-        for owner in file.used_classes.values()
-        for line in page.with_comments_above(class_header(owner))
-    }
-    for name, node in file.tests.items():
-        page.add(page.with_comments_above(statement_lines(node)) | headers, name)
+    _ask_tests(page, file, names)
     page.add(introduction(file.tree))
     for name, node in file.used_fixtures.items():
         page.add(page.with_comments_above(statement_lines(node)), name)
@@ -78,12 +82,71 @@ def _page(file: TestFile) -> Page:
     return page
 
 
-def _excerpt(file: TestFile, page: Page, limit: int) -> Excerpt:
+def _ask_tests(page: Page, file: TestFile, names: Collection[str]) -> None:
+    """Ask for the tests alone, those that name a target first."""
+    headers = {
+        line
+        for owner in file.used_classes.values()
+        for line in page.with_comments_above(class_header(owner))
+    }
+    for name, node in _naming_first(file, names):
+        page.add(page.with_comments_above(statement_lines(node)) | headers, name)
+
+
+def _naming_first(file: TestFile, names: Collection[str]) -> list[tuple[str, ast.stmt]]:
+    def names_none(test: tuple[str, ast.stmt]) -> bool:
+        said = (
+            inner.id if isinstance(inner, ast.Name) else getattr(inner, "attr", "")
+            for inner in ast.walk(test[1])
+        )
+        return not any(name in test[0] for name in names) and not any(
+            name in names for name in said
+        )
+
+    return sorted(file.tests.items(), key=names_none)
+
+
+def _excerpt(
+    file: TestFile, page: Page, limit: int, names: Collection[str], asserting: int
+) -> Excerpt:
     if file.tree is None:
-        return Excerpt(path=file.path, text=cut(page.text, limit), note="it cannot be parsed")
+        note = "it cannot be parsed"
+        text = cut(page.text, limit)
+        return Excerpt(path=file.path, text=text, note=note, shorter=(cut(text, limit // 4),))
     if file.path.rpartition("/")[2] == "conftest.py":
-        return Excerpt(path=file.path, text=page.render(limit), note="fixtures of the tests")
-    return Excerpt(path=file.path, text=page.render(limit), note="failing tests")
+        note = "fixtures of the tests"
+        return Excerpt(path=file.path, text=page.render(limit), note=note, shorter=("",))
+    alone = Page(file.source)
+    _ask_tests(alone, file, names)
+    asserts = Page(file.source)
+    for name, node in _naming_first(file, names)[:asserting]:
+        asserts.add(_asserts(asserts, node), name)
+    shorter = (alone.render(limit), asserts.render(asserts.demand)) if asserting else ("",)
+    text = page.render(limit)
+    return Excerpt(path=file.path, text=text, note="failing tests", shorter=shorter)
+
+
+def _asserts(page: Page, test: ast.stmt) -> set[int]:
+    """Give the lines of a test's header, with its cases, and of what it asserts."""
+    if not isinstance(test, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return statement_lines(test)
+    found = {line for node in _asserting(test) for line in node}
+    if not found:
+        return statement_lines(test)
+    return found | (header(page, test) & statement_lines(test))
+
+
+def _asserting(test: ast.AST) -> Iterator[set[int]]:
+    for node in ast.walk(test):
+        if isinstance(node, ast.Assert):
+            yield statement_lines(node)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            if called(node.value).startswith("assert"):
+                yield statement_lines(node)
+        elif isinstance(node, (ast.With, ast.AsyncWith)):
+            said = {called(item.context_expr) for item in node.items}
+            if any(name.endswith(("aises", "arns")) or "Raises" in name for name in said):
+                yield statement_lines(node)
 
 
 def _shares(demands: Sequence[int], total: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterable, Sequence
+from copy import copy
 
 from pytest_selfheal.source.outline import first_line, module_level
 from pytest_selfheal.source.parsing import encoding_of
@@ -31,15 +32,38 @@ class Page:
         self.lines = [_shortened(line) for line in text.split("\n")]
         self._parts: list[tuple[frozenset[int], str]] = []
         self._replaced: dict[int, str] = {}
+        self._silent: set[int] = set()
+
+    def copy(self) -> Page:
+        """Another page of the same file, with the same lines asked for so far."""
+        other = copy(self)
+        other._parts = list(self._parts)
+        other._replaced = dict(self._replaced)
+        other._silent = set(self._silent)
+        return other
 
     def add(self, lines: Iterable[int], label: str = "") -> None:
         """Ask for lines (1-based); the label names them where they have to be left out."""
         known = range(1, len(self.lines) + 1)
         self._parts.append((frozenset(line for line in lines if line in known), label))
 
+    def add_within(self, limit: int, parts: Iterable[tuple[Iterable[int], str]]) -> None:
+        """Ask for parts as far as `limit` characters reach beside what is asked for so far."""
+        known = self._everything()
+        room = self._cost(known) + limit
+        for lines, label in parts:
+            more = known | frozenset(lines)
+            if more != known and self._cost(more) <= room:
+                known = more
+                self.add(lines, label)
+
     def replace(self, line: int, text: str) -> None:
         """Show another text where a line is quoted and the one below it is not."""
         self._replaced[line] = text
+
+    def leave_out(self, lines: Iterable[int]) -> None:
+        """Say nothing of these lines where they are not quoted: another text tells of them."""
+        self._silent |= set(lines)
 
     def with_comments_above(self, lines: Iterable[int]) -> set[int]:
         """Add the comment lines that stand directly above."""
@@ -100,12 +124,13 @@ class Page:
         last = 0
         for line in (*sorted(kept), len(self.lines) + 1):
             between = range(last + 1, line)
-            written = [text for number in between if (text := self.lines[number - 1]).strip()]
+            told = [number for number in between if number not in self._silent]
+            written = [text for number in told if (text := self.lines[number - 1]).strip()]
             if written:
                 indent = written[0][: len(written[0]) - len(written[0].lstrip())]
                 lines = _plural(len(written), "line")
                 shown.append(f"{indent}# … {len(written)} {lines} left out")
-            elif between and last and line <= len(self.lines):
+            elif told and last and line <= len(self.lines):
                 shown.append("")
             if line <= len(self.lines):
                 shown.append(self._line(line, kept))
@@ -163,6 +188,31 @@ def class_header(node: ast.ClassDef) -> set[int]:
     if ast.get_docstring(node, clean=False) is not None:
         end = node.body[0].end_lineno or end
     return set(range(first_line(node), max(end, node.lineno) + 1))
+
+
+def header(
+    page: Page,
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef,
+    *,
+    with_docstring: bool = False,
+) -> set[int]:
+    """Give the lines of a definition's header, and its docstring's first line where wanted."""
+    body = node.body[0]
+    end = max(first_line(body) - 1, node.lineno)
+    lines = set(range(first_line(node), end + 1))
+    docstring = ast.get_docstring(node) if with_docstring else None
+    if not isinstance(node, ast.ClassDef) and body.lineno > node.lineno:
+        # The header's comments may stand between it and the body.
+        while end > node.lineno and not page.lines[end - 1].split("#")[0].rstrip().endswith(":"):
+            end -= 1
+        page.leave_out(set(range(end + 1, (node.end_lineno or end) + 1)))
+        page.replace(end, f"{page.lines[end - 1]} ...")
+    if docstring and body.lineno > node.lineno:
+        lines.add(body.lineno)
+        if body.end_lineno != body.lineno:
+            indent = " " * body.col_offset
+            page.replace(body.lineno, f'{indent}"""{docstring.splitlines()[0]} …"""')
+    return lines
 
 
 def class_attributes(node: ast.ClassDef) -> set[int]:
