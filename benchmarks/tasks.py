@@ -73,12 +73,20 @@ class Task:
         """A reply whose code runs and is wrong."""
         return self._reply("A first version.", f"return {self.wrong}")
 
-    def _reply(self, prose: str, body: str) -> str:
+    def mutant_replies(self) -> list[str]:
+        """Replies that are wrong in other ways: one is right for the first case alone."""
         given, expected = self.cases[0]
-        return (
-            f"{prose}\n\n```python\n{self._definition(body)}```\n\n"
-            f"```python checks\nassert {self.name}({given!r}) == {expected!r}\n```\n"
-        )
+        return [
+            self._reply("By the first case.", f"return {expected!r}", checked=False),
+            self._reply("Not everything is meant.", f"raise ValueError({given!r})", checked=False),
+        ]
+
+    def _reply(self, prose: str, body: str, *, checked: bool = True) -> str:
+        given, expected = self.cases[0]
+        code = f"{prose}\n\n```python\n{self._definition(body)}```\n"
+        if not checked:
+            return code
+        return f"{code}\n```python checks\nassert {self.name}({given!r}) == {expected!r}\n```\n"
 
     def _definition(self, body: str) -> str:
         inner = textwrap.indent(f'"""{self.doc}"""\n{textwrap.dedent(body).strip()}', "    ")

@@ -16,9 +16,10 @@ from pytest_selfheal.errors import EditConflict, Refused, Unusable
 from pytest_selfheal.records import Reply
 from pytest_selfheal.source.candidate import read_candidate
 from pytest_selfheal.source.edit import rewrite
+from pytest_selfheal.source.elided import left_out, placeholder
 from pytest_selfheal.source.find import find_in_source, locate
 from pytest_selfheal.source.parsing import parse
-from pytest_selfheal.source.reply_code import dedent_code, parse_code, placeholder
+from pytest_selfheal.source.reply_code import dedent_code, parse_code
 
 PATH = "src/ledger/tax.py"
 
@@ -485,7 +486,11 @@ PLACEHOLDERS = {
     "# implementation goes here": True,
     "# your code here": True,
     "# [remaining code unchanged]": True,
+    "# rest unchanged": True,
+    "# the rest remains the same": True,
+    "# rest as before ...": True,
     "# the rest of the body is the payload": False,
+    "# the rest is divided": False,
     "# the rest of the class hierarchy": False,
     "# remaining code points": False,
     "# existing codes win": False,
@@ -508,6 +513,105 @@ def test_tells_placeholders_from_comments(comment, is_one):
 def test_dots_in_the_midst_of_a_comment_are_prose():
     code = parse_code(["def f():\n    # 1 2\n    # ...\n    # 9 10\n    return 1\n"])
     assert placeholder(code, code.tree.body[0]) is None
+
+
+LEFT_OUT = {
+    "dots among statements": ("def f():\n    x = 1\n    ...\n    return x\n", "..."),
+    "dots at the end": ("def f():\n    x = 1\n    ...\n", "..."),
+    "pass to do": ("def f():\n    pass  # TODO\n", "pass  # TODO"),
+    "a branch to do": (
+        "def f(x):\n    if x:\n        pass  # TODO: handle it\n    return 1\n",
+        "pass  # TODO: handle it",
+    ),
+    "dots and the rest": (
+        "def f(x):\n    for y in x:\n        ...  # rest unchanged\n    return 1\n",
+        "...  # rest unchanged",
+    ),
+    "not implemented yet": (
+        "def f(x):\n    if x:\n        raise NotImplementedError  # TODO\n    return 1\n",
+        "raise NotImplementedError  # TODO",
+    ),
+    "an inner function": (
+        "def f():\n    def g(x):\n        ...\n    return g(1)\n",
+        "...",
+    ),
+    "a helper": ("def f(x):\n    'Doc.'\n    raise NotImplementedError\n", "raise NotImplemented"),
+    "a method": ("class A:\n    def f(self):\n        x = 1\n        ...\n", "..."),
+    "a list": ("ROWS = [1, 2, 3, ...]\n", "ROWS = [1, 2, 3, ...]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "what"), LEFT_OUT.values(), ids=LEFT_OUT)
+def test_sees_what_is_left_out(text, what):
+    code = parse_code([text])
+    assert (left_out(code, code.tree.body[0]) or "").startswith(what)
+
+
+HONEST = {
+    "a protocol": "class P(Protocol):\n    def f(self) -> int: ...\n    x: int\n",
+    "a generic protocol": "class P(typing.Protocol[T]):\n    def f(self) -> T: ...\n",
+    "an abstract class": (
+        "class A(abc.ABC):\n    @abc.abstractmethod\n    def f(self): ...\n"
+        "    @property\n    @abc.abstractmethod\n    def g(self):\n        'Doc.'\n"
+    ),
+    "a base class": "class A:\n    def f(self):\n        raise NotImplementedError\n",
+    "hooks": "class A:\n    def before(self): ...\n    def after(self):\n        pass\n",
+    "an exception": "class E(Exception): ...\n",
+    "overloads": "@overload\ndef f(x: int) -> int: ...\n",
+    "typing's overloads": "@typing.overload\ndef f(x: int) -> int:\n    ...\n",
+    "inner overloads": (
+        "def f():\n    @overload\n    def g(x: int) -> int: ...\n    def g(x):\n"
+        "        return x\n    return g\n"
+    ),
+    "indexing": "def f(a):\n    return a[..., 0], a[0, ...]\n",
+    "annotations": (
+        "def f(g: Callable[..., int], t: tuple[int, ...]) -> tuple[str, ...]:\n"
+        "    x: tuple[int, ...] = t\n    return x\n"
+    ),
+    "a default": "def f(x=...):\n    return 1 if x is ... else x\n",
+    "a sentinel": "NOTHING = ...\n",
+    "an index": "WHERE = (0, ...)\n",
+    "a list with one": "ALL = [...]\n",
+    "swallowed": "def f():\n    try:\n        g()\n    except E: ...\n    return 1\n",
+    "swallowed for now": (
+        "def f():\n    try:\n        g()\n    except E:\n        pass  # TODO: log it\n"
+    ),
+    "waiting": "def f(it):\n    while next(it): ...\n    return 1\n",
+    "nothing to do": "def f(x) -> None:\n    ...\n",
+    "no operation": "def f(*_):\n    pass\n",
+    "no operation, told why": "def f(*_):\n    pass  # nothing to close\n",
+    "a case not meant": (
+        "def f(x):\n    if x < 0:\n        raise NotImplementedError('below 0')\n    return x\n"
+    ),
+    "a remark": "def f(x):\n    # TODO: rounding\n    return x  # unchanged\n",
+    "a text": "def f():\n    return '...  # rest unchanged'\n",
+}
+
+
+@pytest.mark.parametrize("text", HONEST.values(), ids=HONEST)
+def test_honest_dots_are_left_alone(text):
+    code = parse_code([text])
+    assert left_out(code, code.tree.body[0]) is None
+
+
+@given(st.sampled_from(sorted(HONEST)), st.sampled_from(sorted(HONEST)))
+def test_honest_code_stays_so_inside_a_function(one, other):
+    inner = "".join(f"    {line}\n" for line in (HONEST[one] + HONEST[other]).splitlines())
+    code = parse_code([f"def outer(x):\n{inner}    return x\n"])
+    assert left_out(code, code.tree.body[0]) is None
+
+
+def test_the_standard_library_is_not_taken_for_elided():
+    import argparse
+    import contextlib
+    import dataclasses
+    import functools
+    import inspect
+    import statistics
+
+    for module in (argparse, contextlib, dataclasses, functools, statistics):
+        code = parse_code([inspect.getsource(module)[:250_000]])
+        assert [x for node in code.tree.body if (x := left_out(code, node))] == []
 
 
 # --- the policy ------------------------------------------------------------------------

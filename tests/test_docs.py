@@ -23,6 +23,7 @@ from pytest_selfheal.records import (
     ModelUsage,
     SourceWarning,
     Status,
+    Strategy,
     StubReport,
     Verdict,
 )
@@ -116,6 +117,11 @@ def test_every_hook_has_a_section_with_an_example() -> None:
     [
         pytest.param("| a stub's `status` | meaning |", get_args(Status), id="statuses"),
         pytest.param("| an attempt's `verdict` | meaning |", get_args(Verdict), id="verdicts"),
+        pytest.param(
+            "| an attempt's `strategy` | how it was asked for |",
+            get_args(Strategy),
+            id="strategies",
+        ),
     ],
 )
 def test_values_of_the_report_are_listed(heading: str, values: tuple[str, ...]) -> None:

@@ -153,6 +153,11 @@ def test_defaults(run: Run) -> None:
         "max_reply_tokens": "None",
         "temperature": "None",
         "reasoning_effort": "None",
+        "candidates": "1",
+        "when_stuck": "'change'",
+        "escalate_model": "None",
+        "escalate_after": "3",
+        "escalate_price": "None",
         "fresh": "False",
         "prompt_tokens": "12000",
         "redact": "()",
@@ -183,6 +188,10 @@ SET = [
     ("prompt-tokens", "1000", "1000"),
     ("temperature", "0", "0.0"),
     ("reasoning-effort", "low", "'low'"),
+    ("candidates", "3", "3"),
+    ("when-stuck", "repeat", "'repeat'"),
+    ("escalate-model", "qwen3:235b", "'qwen3:235b'"),
+    ("escalate-after", "1", "1"),
     ("rpm", "60", "60"),
     ("tpm", "30000", "30000"),
 ]
@@ -269,6 +278,7 @@ NATIVE = [
     ("selfheal_max_tokens_per_day = '9'", "max_tokens_per_day", "9"),
     ("selfheal_max_cost_per_day = '0.25'", "max_cost_per_day", "0.25"),
     ("selfheal_price = '1.25, 10'", "price", "(Decimal('1.25'), Decimal('10'))"),
+    ("selfheal_escalate_price = '0,0'", "escalate_price", "(Decimal('0'), Decimal('0'))"),
 ]
 
 
@@ -358,6 +368,9 @@ BAD = [
     ("jobs", "9999999999999999", f"{WHOLE} and at most 1000000000000000"),
     ("jobs", "٣", WHOLE),
     ("rpm", "0", f"'0' {WHOLE}"),
+    ("candidates", "0", f"'0' {WHOLE}"),
+    ("when-stuck", "stop", "'stop' is not one of change, repeat"),
+    ("escalate-after", "-2", f"'-2' {WHOLE}"),
     ("open-files", "3", "'3' is not a whole number of at least 16"),
     ("timeout", "0", "'0' is not a number of at least 0.1"),
     ("timeout", "nan", "'nan' is not a number"),

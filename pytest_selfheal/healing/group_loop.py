@@ -166,10 +166,11 @@ class _Loop:
                 step = steps[tried.attempt.number] = self._judge(tried, turn)
                 if step.attempt.verdict == "passed":
                     samples.enough()
+        is_won = any(step.attempt.verdict == "passed" for step in steps.values())
         for tried in repeated:
             known = steps.get(tried.same_as or 0)
             if known is not None and known.attempt.verdict != "passed":
-                step = self._repeat(tried, known, turn, may_run=samples.are_wanted)
+                step = self._repeat(tried, known, turn, may_run=not is_won)
                 steps[tried.attempt.number] = step
         for problem in problems:
             if not steps or not isinstance(problem, _ENDS_A_GROUP):

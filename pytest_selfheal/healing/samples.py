@@ -51,22 +51,35 @@ class Samples(Generic[T]):
                 if self.are_wanted:
                     yield self._outcome(number)
             return
-        done: queue.SimpleQueue[T | Exception] = queue.SimpleQueue()
+        done: queue.SimpleQueue[tuple[T | Exception, threading.Event]] = queue.SimpleQueue()
+        looked_at = [threading.Event() for _ in self._numbers]
         futures: list[Future[None]] = []
         try:
             submit = self._executor.submit
-            futures += [submit(self._put, done, number) for number in self._numbers]
+            for number, event in zip(self._numbers, looked_at, strict=True):
+                futures.append(submit(self._put, done, number, event))
             for _ in self._numbers:
                 if not self.are_wanted:
                     return
-                yield done.get()
+                outcome, event = done.get()
+                yield outcome
+                event.set()
         finally:
             self.enough()
             for future in futures:
                 future.cancel()
+            for event in looked_at:
+                event.set()
 
-    def _put(self, done: queue.SimpleQueue[T | Exception], number: int) -> None:
-        done.put(self._outcome(number))
+    def _put(
+        self,
+        done: queue.SimpleQueue[tuple[T | Exception, threading.Event]],
+        number: int,
+        looked_at: threading.Event,
+    ) -> None:
+        done.put((self._outcome(number), looked_at))
+        # A thread that went on to the next call could begin one that is not wanted.
+        looked_at.wait()
 
     def _outcome(self, number: int) -> T | Exception:
         if not self.are_wanted:

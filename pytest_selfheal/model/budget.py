@@ -68,7 +68,7 @@ class _PromptTokens:
             self._per_byte = max(self._per_byte, min(1.0, tokens / size))
 
 
-class _Purse:
+class Purse:
     """What several models spend from together. Its lock is held around all else."""
 
     def __init__(self, accounts: Sequence[Account], max_seconds: float | None) -> None:
@@ -95,7 +95,7 @@ class BudgetedModel:
         max_seconds: float | None = None,
         max_reply_tokens: int | None = None,
         on_wait: Callable[[float, str], None] | None = None,
-        purse: _Purse | None = None,
+        purse: Purse | None = None,
     ) -> None:
         """Wrap a model.
 
@@ -115,7 +115,7 @@ class BudgetedModel:
         self.name = model.name
         self._model = model
         accounts: list[Account] = [RunAccount(caps), *([day] if day is not None else [])]
-        self.purse = purse or _Purse(accounts, max_seconds)
+        self.purse = purse or Purse(accounts, max_seconds)
         self._accounts = self.purse.accounts
         if price is None and any(x.caps.nanodollars is not None for x in self._accounts):
             raise UsageError(no_price(model.name))

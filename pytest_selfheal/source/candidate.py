@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pytest_selfheal.errors import Refused, Unusable
 from pytest_selfheal.records import Candidate, Piece, Reply, Stub
+from pytest_selfheal.source.elided import left_out
 from pytest_selfheal.source.kinds import FunctionNode
 from pytest_selfheal.source.names import (
     Binding,
@@ -22,7 +23,6 @@ from pytest_selfheal.source.policy import first_violation, make_context
 from pytest_selfheal.source.reply_code import (
     Code,
     parse_code,
-    placeholder,
     quote_as_given,
     quote_statement,
 )
@@ -178,11 +178,11 @@ class _Gatherer:
         self._check_complete(node)
 
     def _check_complete(self, node: ast.stmt) -> None:
-        comment = placeholder(self.code, node)
-        if comment:
+        dots = left_out(self.code, node)
+        if dots:
             raise Unusable(
                 f"line {node.lineno} of the reply's code begins a definition in which "
-                f"{comment!r} stands for code left out: give it complete"
+                f"{dots!r} stands for code left out: give it complete"
             )
 
     # -- names of the module --

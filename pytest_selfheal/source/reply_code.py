@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import io
-import re
 import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,27 +17,6 @@ MAX_DEPTH = 150
 """How deep a reply's syntax tree may be: what libcst and `ast` take without overflowing."""
 
 _DECORATED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-# Narrow on purpose: an honest comment may speak of codes, bodies and remainders too.
-_OUT = (
-    r"(?:(?:is|are|remains?|stays?)[ ])?"
-    r"(?:unchanged|the[ ]same|as[ ]before|omitted|as[ ]is|here)"
-)
-_PLACEHOLDER = re.compile(
-    rf"""\#\s*[\[(<]?\s*(?:
-        (?:\.\.\.|…)\s*
-        | (?:\.\.\.|…).*\b(?:existing|rest|unchanged|same|remaining|omitted|implementation|code)\b.*
-        | (?:the[ ])?(?:rest|remainder)[ ]of[ ](?:the[ ]|this[ ])?
-          (?:(?:function|method|class|implementation|code|file|module)
-             (?:[ ]{_OUT})?
-            | body[ ]{_OUT}) [\s.…]*
-        | (?:the[ ])?(?:existing|previous|original|remaining|same)[ ]
-          (?:code|body|implementation|logic)
-          (?:[ ](?:{_OUT}|goes[ ]here) [\s.…]* | \s*(?:\.\.\.|…).*)
-        | (?:unchanged|same[ ]as[ ]before) [\s.…]*
-        | (?:(?:your|the)[ ])?(?:implementation|code)[ ](?:goes[ ])?here [\s.…]*
-    )[\])>]?\s*$""",
-    re.IGNORECASE | re.VERBOSE,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +73,7 @@ def _plain(block: str) -> str:
 
 def _tidy(block: str) -> str:
     first = next((line for line in block.split("\n") if line.strip()), "")
-    return dedent_code(block, _indent_of(first))
+    return dedent_code(block, indent_of(first))
 
 
 def _parse(text: str, what: str) -> ast.Module:
@@ -159,8 +137,8 @@ def _own_line_comments(text: str) -> Iterator[tuple[int, str]]:
 
 def quote_as_given(code: Code, node: ast.stmt) -> str:
     """Give a definition's text without its decorators, indented as the reply has it."""
-    last = _last_comment_below(
-        code, node.end_lineno or node.lineno, _indent_of(code.lines[node.lineno - 1])
+    last = last_comment_below(
+        code, node.end_lineno or node.lineno, indent_of(code.lines[node.lineno - 1])
     )
     return "\n".join(code.as_given[node.lineno - 1 : last]) + "\n"
 
@@ -179,10 +157,10 @@ def quote_statement(code: Code, node: ast.stmt, *, decorators: bool) -> str:
     if not isinstance(node, _DECORATED):
         return _quote_simple(code, node)
     first = first_line(node) if decorators else node.lineno
-    indent = _indent_of(code.lines[node.lineno - 1])  # the column counts form feeds too
+    indent = indent_of(code.lines[node.lineno - 1])  # the column counts form feeds too
     if decorators:
         first = _first_comment_above(code, first, indent)
-    last = _last_comment_below(code, node.end_lineno or node.lineno, indent)
+    last = last_comment_below(code, node.end_lineno or node.lineno, indent)
     text = "\n".join(code.lines[first - 1 : last]) + "\n"
     return dedent_code(text, indent)
 
@@ -193,7 +171,7 @@ def _quote_simple(code: Code, node: ast.stmt) -> str:
     rest = code.lines[end - 1].encode()[node.end_col_offset or 0 :].decode().strip()
     if rest.startswith("#"):
         text = f"{text}  {rest}"
-    indent = _indent_of(code.lines[node.lineno - 1])
+    indent = indent_of(code.lines[node.lineno - 1])
     is_alone = not code.lines[node.lineno - 1].encode()[: node.col_offset].strip()
     if is_alone:
         first = _first_comment_above(code, node.lineno, indent)
@@ -203,22 +181,22 @@ def _quote_simple(code: Code, node: ast.stmt) -> str:
 
 
 def _first_comment_above(code: Code, line: int, indent: int) -> int:
-    while line - 1 in code.comments and _indent_of(code.lines[line - 2]) == indent:
+    while line - 1 in code.comments and indent_of(code.lines[line - 2]) == indent:
         line -= 1
     return line
 
 
-def _last_comment_below(code: Code, line: int, indent: int) -> int:
+def last_comment_below(code: Code, line: int, indent: int) -> int:
     last = line
     for number in range(line + 1, len(code.lines) + 1):
-        if number in code.comments and _indent_of(code.lines[number - 1]) > indent:
+        if number in code.comments and indent_of(code.lines[number - 1]) > indent:
             last = number
         elif code.lines[number - 1].strip():
             break
     return last
 
 
-def _indent_of(line: str) -> int:
+def indent_of(line: str) -> int:
     blanks = line[: len(line) - len(line.lstrip())]
     return len(blanks.rpartition("\f")[2])  # a form feed begins the line anew
 
@@ -229,7 +207,7 @@ def dedent_code(text: str, indent: int) -> str:
     lines = text.split("\n")
     for number, line in enumerate(lines, start=1):
         if number not in inside:
-            there = _indent_of(line)
+            there = indent_of(line)
             start = len(line) - len(line.lstrip()) - there
             lines[number - 1] = line[:start] + line[start + min(indent, there) :]
     return "\n".join(lines)
@@ -252,15 +230,3 @@ def lines_inside_strings(text: str) -> set[int]:
     except (tokenize.TokenError, SyntaxError, IndexError):
         pass
     return inside
-
-
-def placeholder(code: Code, node: ast.stmt) -> str | None:
-    """Give a comment inside a definition that stands for code left out, if there is one."""
-    indent = _indent_of(code.lines[node.lineno - 1])
-    last = _last_comment_below(code, node.end_lineno or node.lineno, indent)
-    for line in range(first_line(node), last + 1):
-        if line not in code.comments or not _PLACEHOLDER.match(code.comments[line]):
-            continue
-        if not {line - 1, line + 1} <= code.comments.keys():  # in the midst of prose it is prose
-            return code.comments[line]
-    return None

@@ -1,0 +1,262 @@
+"""Two models within the same budgets, rates and recording; and requests that nobody needs."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from threading import Barrier, Event, Thread
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable, UsageError
+from pytest_selfheal.model.accounts import Caps, DayAccount
+from pytest_selfheal.model.budget import BudgetedModel
+from pytest_selfheal.model.escalating import EscalatingModel, ask_second
+from pytest_selfheal.model.limits import RateLimitedModel
+from pytest_selfheal.model.prices import GivenPrice
+from pytest_selfheal.model.recording import RecordingModel, ReplayModel
+from pytest_selfheal.model.retrying import RetryingModel
+from pytest_selfheal.model.stack import check_budgets, limited
+from pytest_selfheal.model.stored import StoringModel
+from pytest_selfheal.model.wanted import Unwanted, only_while
+from pytest_selfheal.protocols import Model
+from pytest_selfheal.records import Reply
+from tests import simulated
+from tests.counting import CountingModel
+
+DOLLAR = 10**9
+
+
+class Named(CountingModel):
+    """Counts under a name of its own, and writes what it was asked for."""
+
+    def __init__(self, name: str, **more: object) -> None:
+        super().__init__(**more)  # type: ignore[arg-type]
+        self.name = name
+
+    def ask_within(self, *given: object, **more: object) -> Reply:
+        reply = super().ask_within(*given, **more)  # type: ignore[arg-type]
+        return replace(reply, text=f"{self.name} {more['attempt']}")
+
+
+def pair(caps: Caps, **more: object) -> tuple[EscalatingModel, Named, Named]:
+    small, large = Named("small"), Named("large", output_tokens=500)
+    first = BudgetedModel(small, caps, price=GivenPrice((Decimal(1), Decimal(2))), **more)  # type: ignore[arg-type]
+    price = GivenPrice((Decimal(10), Decimal(20)))
+    second = BudgetedModel(large, Caps(), price=price, purse=first.purse)
+    return EscalatingModel(first, second), small, large
+
+
+def ask(model: Model, attempt: int = 1, *, second: bool = False, prompt: str = "x" * 400) -> Reply:
+    asked = ask_second if second else None
+    if asked is not None:
+        return asked(model, prompt, targets=["a.py::f"], attempt=attempt)
+    return model.ask(prompt, targets=["a.py::f"], attempt=attempt)
+
+
+# --- what both spend -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "caps", [Caps(requests=7), Caps(tokens=9_000), Caps(nanodollars=DOLLAR // 50)], ids=repr
+)
+def test_both_spend_from_the_same_budget_with_32_threads(caps: Caps) -> None:
+    model, small, large = pair(caps, max_reply_tokens=600)
+    start = Barrier(32)
+
+    def one(number: int) -> bool:
+        start.wait()
+        try:
+            ask(model, second=number % 2 == 1)
+        except BudgetExhausted:
+            return False
+        return True
+
+    with ThreadPoolExecutor(32) as pool:
+        answered = sum(pool.map(one, range(32)))
+    usage = model.usage()
+    assert 0 < answered == small.requests + large.requests
+    assert caps.requests is None or answered == caps.requests
+    assert small.tokens + large.tokens <= (caps.tokens or 10**9)
+    assert usage.cost is not None
+    assert usage.cost * DOLLAR <= (caps.nanodollars or DOLLAR**2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 40_000), st.lists(st.booleans(), max_size=20))
+def test_a_budget_of_money_is_kept_at_two_prices(cents: int, asked: list[bool]) -> None:
+    cap = cents * DOLLAR // 100_000
+    model, _, _ = pair(Caps(nanodollars=cap))
+    for is_second in asked:
+        try:
+            ask(model, second=is_second)
+        except BudgetExhausted:
+            continue
+    assert (model.usage().cost or 0) * DOLLAR <= cap
+
+
+def test_usage_is_told_of_each_and_of_both() -> None:
+    model, _, _ = pair(Caps())
+    ask(model)
+    assert model.usage().models == ()
+    assert model.usage().name == "small"
+    assert [ask(model, second=True).model, ask(model).model] == ["large", "small"]
+    usage = model.usage()
+    assert (usage.name, usage.requests) == ("small", 3)
+    assert [(each.name, each.requests) for each in usage.models] == [("small", 2), ("large", 1)]
+    first, second = (each.cost for each in usage.models)
+    assert first is not None
+    assert second is not None
+    assert usage.cost == pytest.approx(first + second)
+    assert second > first
+
+
+def test_a_cost_that_is_known_in_part_is_not_known() -> None:
+    priced = BudgetedModel(Named("small"), Caps(), price=GivenPrice((Decimal(1), Decimal(2))))
+    model = EscalatingModel(priced, BudgetedModel(Named("large"), Caps(), purse=priced.purse))
+    ask(model, second=True)
+    assert model.usage().cost is None
+    assert model.usage().models[0].cost == 0.0
+
+
+def test_closing_ends_both() -> None:
+    small, large = Named("small"), Named("large")
+    EscalatingModel(small, large).close()
+    assert small.closed
+    assert large.closed
+
+
+def test_a_model_alone_is_asked_as_ever() -> None:
+    assert ask(Named("only"), second=True).text == "only 1"
+
+
+# --- put together ----------------------------------------------------------------------
+
+
+def test_a_recording_holds_both_and_says_who_wrote_what(tmp_path: Path) -> None:
+    run = replace(
+        simulated.settings(),
+        model="small",
+        escalate_model="large",
+        max_requests=3,
+        rpm=100,
+        record=tmp_path / "r.jsonl",
+    )
+    small, large = Named("small"), Named("large")
+    model = limited(small, run, tmp_path / "state", second=large)
+    ask(model, 1)
+    ask(model, 2, second=True)
+    ask(model, 3)
+    with pytest.raises(BudgetExhausted):
+        ask(model, 4, second=True)
+    model.close()
+    assert (small.requests, large.requests) == (2, 1)
+    lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [line.get("model") for line in lines] == ["small", None, "large", None]
+    replay = ReplayModel(tmp_path / "r.jsonl")
+    replies = [ask(replay, number, second=number == 2) for number in (1, 2, 3)]
+    assert [each.text for each in replies] == ["small 1", "large 2", "small 3"]
+    assert [each.model for each in replies] == ["", "large", ""]
+
+
+@pytest.mark.parametrize("name", [1, ["x"], {}])
+def test_a_recordings_model_has_to_be_a_name(tmp_path: Path, name: object) -> None:
+    path = tmp_path / "r.jsonl"
+    model = RecordingModel(Named("small"), path)
+    ask(model)
+    model.close()
+    text = path.read_text().replace('"attempt"', f'"model": {json.dumps(name)}, "attempt"')
+    path.write_text(text)
+    if name == {}:  # as good as none
+        ReplayModel(path)
+        return
+    with pytest.raises(UsageError, match=r"line 2: its 'model' is no string"):
+        ReplayModel(path)
+
+
+def test_money_needs_the_price_of_both(tmp_path: Path) -> None:
+    free = (Decimal(0), Decimal(0))
+    run = replace(
+        simulated.settings(), model="s", price=free, max_cost=1.0, escalate_model="unheard-of"
+    )
+    with pytest.raises(UsageError, match=r"'unheard-of' is not known: .* selfheal_escalate_price"):
+        check_budgets(run, tmp_path, is_ours=True)
+    check_budgets(replace(run, escalate_price=free), tmp_path, is_ours=True)
+
+
+# --- samples have keys of their own ----------------------------------------------------
+
+
+def test_samples_of_one_text_are_stored_apart_whatever_their_order(tmp_path: Path) -> None:
+    first = StoringModel(Named("m"), tmp_path, {})
+    replies = {number: ask(first, number).text for number in (2, 3, 1)}
+    assert replies == {number: f"m {number}" for number in (1, 2, 3)}
+    inner = Named("m")
+    again = StoringModel(inner, tmp_path, {})
+    numbers = [1, 2, 3]
+    random.shuffle(numbers)
+    assert {number: ask(again, number).text for number in numbers} == replies
+    assert inner.requests == 0
+
+
+# --- what nobody needs -----------------------------------------------------------------
+
+
+def unwanted_after(wait: Callable[[], object]) -> Exception | None:
+    """What a wait ends with that becomes pointless once it has begun."""
+    wanted, found = Event(), []
+    wanted.set()
+
+    def run() -> None:
+        with only_while(wanted.is_set):
+            try:
+                wait()
+            except ModelUnavailable as error:
+                found.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive(), "it did not wait"
+    wanted.clear()
+    thread.join(20)
+    assert not thread.is_alive()
+    return found[0] if found else None
+
+
+def test_a_wait_for_a_rate_ends_with_the_need_for_it(tmp_path: Path) -> None:
+    inner = Named("m")
+    model = RateLimitedModel(inner, 1, None, tmp_path)
+    ask(model)
+    assert isinstance(unwanted_after(lambda: ask(model)), Unwanted)
+    assert inner.requests == 1
+
+
+def test_a_wait_for_a_budget_ends_with_the_need_for_it(tmp_path: Path) -> None:
+    for day in (None, DayAccount(Caps(tokens=900), tmp_path)):
+        slow = Named("m", seconds=60)
+        model = BudgetedModel(slow, Caps(tokens=900), day=day)
+        Thread(target=ask, args=[model], daemon=True).start()
+        while not slow.requests:
+            Event().wait(0.01)
+        assert isinstance(unwanted_after(lambda model=model: ask(model)), Unwanted)  # type: ignore[misc]
+        assert slow.requests == 1
+
+
+def test_a_pause_before_a_retry_ends_with_the_need_for_it() -> None:
+    inner = Named("m", fails=ModelUnavailable("busy", retry_after=60.0))
+    model = RetryingModel(inner)
+    assert isinstance(unwanted_after(lambda: ask(model)), Unwanted)
+    assert inner.requests == 1
+
+
+def test_what_is_not_wanted_is_not_fatal_for_others() -> None:
+    assert not Unwanted().fatal
+    assert Unwanted().retry_after is None
