@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import candidates, heals, planning, startup, verifications, warm
+from benchmarks import candidates, costs, heals, planning, startup, verifications, warm
+
 from benchmarks.measuring import BenchmarkError, Figure
 from benchmarks.results import Measured, heading, print_measured, write_results
 from pytest_selfheal.errors import SandboxUnavailable
@@ -51,7 +52,9 @@ MEASURES = {
     "series": Entry(measure=warm.series, rounds=100),
     "planning": Entry(measure=planning.planning, rounds=3),
     "candidates": Entry(measure=candidates.candidates, rounds=1),
-    "prompt": Entry(measure=heals.prompts, rounds=1),
+    "prompt": Entry(measure=costs.prompts, rounds=1),
+    "tokens": Entry(measure=costs.waiting, rounds=3),
+    "faulty": Entry(measure=costs.faulty, rounds=1),
 }
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.measuring import Figure, interleaved, medians
-from benchmarks.projects import LATENCY_SECONDS, HealRun, heal, plain_pytest
+from benchmarks.projects import LATENCY_SECONDS, heal, plain_pytest
 from benchmarks.tasks import TASKS
-from tests.scripted_server import tokens
 
 JOBS = 8
 TOKENS_PER_SECOND = 80.0
@@ -57,14 +55,8 @@ def _healing(folder: Path, sandbox: str, *, wrong_first: bool) -> Callable[[], f
 def many_stubs(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]:
     """Twenty stubs that share nothing, against what the model's latency alone would take."""
     waves = -(-len(TASKS) // JOBS)
-    written = sum(tokens(task.right_reply()) for task in TASKS) / TOKENS_PER_SECOND
     variants: dict[str, tuple[float, dict[str, float], Mapping[str, object]]] = {
         "fixed latency": (waves * LATENCY_SECONDS, {"landlock": 2.5, "docker": 4.0}, {}),
-        f"{TOKENS_PER_SECOND:g} tokens/s": (
-            (len(TASKS) * LATENCY_SECONDS + written) / JOBS,
-            {"landlock": 2.0, "docker": 3.0},
-            {"tokens_per_second": TOKENS_PER_SECOND},
-        ),
         "wrong first": (
             2 * waves * LATENCY_SECONDS,
             {"landlock": 1.8, "docker": 3.5},
@@ -94,46 +86,3 @@ def many_stubs(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figu
 
 def _healing_all(folder: Path, sandbox: str, options: Mapping[str, object]) -> Callable[[], float]:
     return lambda: heal(folder, TASKS, sandbox, jobs=JOBS, **options).run.seconds  # type: ignore[arg-type]
-
-
-def prompts(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]:
-    """How much is sent: characters of a first request and of a retry, requests for a stub."""
-    del rounds  # the same text every time
-    healed = heal(folder, ONE, sandboxes[-1], wrong_first=True, latency_seconds=0.0)
-    first, retry = (len(request.prompt) for request in healed.requests)
-    right = heal(folder, ONE, sandboxes[-1], latency_seconds=0.0)
-    many = heal(folder, TASKS, sandboxes[-1], latency_seconds=0.0)
-    return [
-        Figure(
-            name="prompt of one small function, right at once",
-            values=(float(first),),
-            unit="characters",
-            floor="507",
-            target=2500,
-        ),
-        Figure(
-            name="prompt of its retry / the first one's",
-            values=(retry / first,),
-            target=2.5,
-            detail=f"retry {retry} characters",
-        ),
-        Figure(
-            name=f"prompts of {len(TASKS)} small functions, median",
-            values=_lengths(many),
-            unit="characters",
-            floor="507",
-            target=2500,
-            detail=f"mean {statistics.fmean(_lengths(many)):.0f}",
-        ),
-        Figure(
-            name="requests for a stub, right at once",
-            values=(float(len(right.requests)),),
-            unit="requests",
-            floor="1",
-            target=1,
-        ),
-    ]
-
-
-def _lengths(healed: HealRun) -> tuple[float, ...]:
-    return tuple(float(len(request.prompt)) for request in healed.requests)

@@ -42,6 +42,9 @@ CODE = "def f():\n    return 1\n"
         pytest.param("```python\r\ndef f():\r\n    return 1\r\n```\r\n", id="crlf"),
         pytest.param(f"<think>\n```python\nno\n```\n</think>\n```python\n{CODE}```", id="thinking"),
         pytest.param(f"I think\n```python\nno\n```\n</think>\n```python\n{CODE}```", id="half-tag"),
+        pytest.param(
+            f"<think>\n```python\nno\n```\nBetter:\n```python\n{CODE}```", id="endless-thinking"
+        ),
         pytest.param(f"Cannot: be shorter\n```python\n{CODE}```", id="cannot-beside-a-block"),
         pytest.param(f"Use `f` and ```x```:\n```python\n{CODE}```", id="inline-code"),
     ],
@@ -124,7 +127,7 @@ def test_giving_up(text: str, reason: str) -> None:
         pytest.param("cannot: x", id="small-letter"),
         pytest.param("```js\nf()\n```", id="another-language"),
         pytest.param("```text\nCannot: x\n```", id="cannot-in-another-language"),
-        pytest.param("<think>Cannot: x\n```python\nx\n```", id="thinking-never-ends"),
+        pytest.param("<think>Cannot: x\n```\nx\n```", id="thinking-never-ends"),
         pytest.param("```python x`y\ncode\n", id="backtick-in-the-info"),
         pytest.param("``python\ncode\n``", id="two-backticks"),
     ],

@@ -18,7 +18,7 @@ from benchmarks.libraries.replies import Originals
 from benchmarks.libraries.stubs import Function, Marker, functions, is_marker_import, stubbed
 from benchmarks.measuring import BenchmarkError, Run, run_process
 from benchmarks.projects import model_variables
-from tests.scripted_server import ScriptedServer
+from tests.scripted_server import ScriptedServer, ServedRequest
 
 TRIAL_SECONDS = 1800.0
 
@@ -80,6 +80,7 @@ def try_library(
     work: Path,
     choice: Choice,
     options: Sequence[str] = (),
+    sent: list[ServedRequest] | None = None,
 ) -> Trial:
     """Stub a library, heal it, and hold the result against the original.
 
@@ -90,6 +91,7 @@ def try_library(
         work: An empty folder of this trial's own.
         choice: What to stub.
         options: More of the command line of `pytest --selfheal`.
+        sent: Takes what was asked.
 
     Raises:
         BenchmarkError: Its own tests are not green before, or nothing can be stubbed.
@@ -118,6 +120,8 @@ def try_library(
             expect=range(256),
         )
         requests = len(server.requests)
+        if sent is not None:
+            sent += server.requests
     if not report_file.exists():
         raise BenchmarkError(f"{library.name}: no report was written:\n{run.output[-3000:]}")
     report = json.loads(report_file.read_text())

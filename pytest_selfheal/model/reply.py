@@ -68,14 +68,17 @@ def read_reply(text: str, input_tokens: int = 0, output_tokens: int = 0) -> Repl
         The blocks of Python code, in order, and apart from them the blocks of checks. Where
         no block is named as Python, the unnamed ones are taken; where there are none
         either, or a `Cannot:` line stands beside unnamed ones, `gave_up` has that
-        line's reason.
+        line's reason. Of thoughts that never end, the last block is the reply.
     """
     # A lone surrogate can come out of JSON, and no file can take it.
     clean = _LINE_ENDINGS.sub("\n", text.encode("utf-8", "replace").decode("utf-8"))
-    prose, fences = _split(_after_thinking(clean))
+    spoken = _after_thinking(clean)
+    prose, fences = _split(clean if spoken is None else spoken)
     blocks = _texts(fences, "python")
     gave_up = None
-    if not blocks:
+    if spoken is None:
+        blocks = blocks[-1:]  # those before it are drafts
+    elif not blocks:
         unnamed = _texts(fences, "unnamed")
         gave_up = _reason(prose) or _reason([x for block in unnamed for x in _first_line(block)])
         blocks = () if gave_up else unnamed
@@ -89,11 +92,12 @@ def read_reply(text: str, input_tokens: int = 0, output_tokens: int = 0) -> Repl
     )
 
 
-def _after_thinking(text: str) -> str:
-    """Drop what a reasoning model thought aloud before its reply."""
+def _after_thinking(text: str) -> str | None:
+    """Drop what a reasoning model thought aloud before its reply; None where that never ends."""
     start = _THINKING.match(text)
     if start:
-        return text[start.end() :].partition(f"</{start[1]}>")[2]
+        _, tag, rest = text[start.end() :].partition(f"</{start[1]}>")
+        return rest if tag else None
     # Some servers' templates keep the opening tag for themselves.
     end = _THINKING_ENDS_ALONE.search(text) if "</think>" in text else None
     return text[end.end() :] if end else text

@@ -138,7 +138,17 @@ def _chat_text(data: Mapping[str, Any]) -> str:
     _check_ending(choice.get("finish_reason"))
     if "content" not in message:
         raise AnswerError("answered without a message's content", may_pass=True)
-    return "".join(_texts(message["content"], {"text"}))
+    text = "".join(_texts(message["content"], {"text"}))
+    return text if text.strip() else _thoughts(message)
+
+
+def _thoughts(message: Mapping[str, Any]) -> str:
+    """What a model thought, where its server took the whole reply for that; else nothing."""
+    for name in ("reasoning_content", "reasoning"):
+        thought = message.get(name)
+        if isinstance(thought, str) and thought.strip():
+            return f"<think>\n{thought}"
+    return ""
 
 
 def _responses_text(data: Mapping[str, Any]) -> str:
