@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pytest_selfheal.records import Job, Limits, RunOutcome, Watch
+from pytest_selfheal.records import EarlyEnd, Job, Limits, RunOutcome, Watch
 from pytest_selfheal.sandbox.conclude import conclude
 from pytest_selfheal.sandbox.inside_tests import CHECKS as CHECKS_INSIDE
 from pytest_selfheal.sandbox.inside_tests import PLANTED as PLANTED_INSIDE
@@ -34,14 +34,17 @@ END = [{"kind": "session", "status": 1}, {"kind": "end", "status": 1}]
 HONEST = [COLLECTED, START, *PASSED, *PLANTED_FAILED, *END]
 
 
-def concluded(lines: list[dict[str, Any]], *, memory: bool = False, **answer: Any) -> RunOutcome:
+def concluded(
+    lines: list[dict[str, Any]], *, memory: bool = False, job: Job | None = None, **answer: Any
+) -> RunOutcome:
     given = {
         "signal": None, "exit": 0, "timed_out": False, "oom": None, "lines": lines, "honest": True,
         "flooded": False, "output": "", "changed": [], "alone": {}, "marked": [],
         **answer,
     }  # fmt: skip
     watch = tuple(Watch(key=f"m.py::{name}", path="m.py", first_line=1) for name in "fg")
-    return conclude(given, Job(nodes=(TEST,), watch=watch), Limits(), kill_means_memory=memory)
+    job = job or Job(nodes=(TEST,), watch=watch)
+    return conclude(given, job, Limits(), kill_means_memory=memory)
 
 
 def test_an_honest_run_is_completed_and_green() -> None:
@@ -220,3 +223,43 @@ class TestFunctionsEnteredAtImport:
 
 def test_the_names_inside_are_the_names_outside() -> None:
     assert (CHECKS_INSIDE, PLANTED_INSIDE) == (CHECKS, PLANTED)
+
+
+class TestRunsThatEndEarly:
+    DECIDED: ClassVar = {"kind": "decided"}
+    FAILED: ClassVar = [report("setup"), report("call", "failed"), report("teardown")]
+    BOTH: ClassVar = {"kind": "collected", "ids": [TEST, "t.py::test_b"]}
+
+    def job(self) -> Job:
+        early_end = EarlyEnd(keys=frozenset({"m.py::f"}), shown=12)
+        return Job(nodes=(TEST, "t.py::test_b"), early_end=early_end)
+
+    def test_what_was_left_out_is_named_and_not_green(self) -> None:
+        lines = [self.BOTH, START, *self.FAILED, self.DECIDED, *PLANTED_FAILED, *END]
+        outcome = concluded(lines, job=self.job())
+        assert (outcome.ending, outcome.ended_early) == ("completed", True)
+        assert outcome.not_run == {"t.py::test_b"}
+        assert [each.outcome for each in outcome.results] == ["failed", "unfinished"]
+
+    def test_nobody_had_asked_for_it(self) -> None:
+        lines = [COLLECTED, START, *self.FAILED, self.DECIDED, *PLANTED_FAILED, *END]
+        outcome = concluded(lines)
+        assert (outcome.ending, outcome.not_run) == ("untrusted", frozenset())
+        assert "nobody had asked for" in outcome.why
+
+    @pytest.mark.parametrize("rest", [[], [report("setup", nodeid="t.py::test_b")]])
+    def test_nothing_had_failed(self, rest: list[dict[str, Any]]) -> None:
+        lines = [self.BOTH, START, *PASSED, *rest, self.DECIDED, *PLANTED_FAILED, *END]
+        outcome = concluded(lines, job=self.job())
+        assert outcome.ending == "untrusted"
+        assert "no test had failed" in outcome.why
+
+    def test_a_failing_check_decides_nothing(self) -> None:
+        check = [{**each, "id": f"t.py::{CHECKS}"} for each in self.FAILED]
+        lines = [COLLECTED, START, *PASSED, *check, self.DECIDED, *PLANTED_FAILED, *END]
+        assert concluded(lines, job=self.job()).ending == "untrusted"
+
+    def test_one_that_crashes_after_that_has_crashed(self) -> None:
+        outcome = concluded([self.BOTH, START, *self.FAILED, self.DECIDED], job=self.job(), exit=3)
+        assert (outcome.ending, outcome.ended_early) == ("crashed", False)
+        assert outcome.not_run == frozenset()
