@@ -40,8 +40,8 @@ exec(compile(text, "<selfheal>", "exec"), {"__name__": "selfheal_inside"})
 """
 
 _INSIDE = (
-    "watch", "reports", "session", "imports", "children", "child", "trace", "walls", "checks",
-    "twins", "changed", "controls", "tests", "confine", "syscalls",
+    "watch", "reports", "session", "imports", "children", "child", "trace", "reach", "walls",
+    "checks", "twins", "changed", "controls", "tests", "confine", "syscalls",
 )  # fmt: skip
 """What is sent beside the supervisor's own text."""
 
