@@ -38,7 +38,7 @@ _ASKED_FOR_IT = ("traceback", "warnings", "logging", "importlib", "_pytest", "py
 """Modules that read sources, or look at frames, for whoever calls them."""
 _SEARCHERS = frozenset({"grep", "egrep", "rg", "ag", "ack", "pytest"})
 """Programs that read all that is in a folder."""
-_QUOTED = re.compile(r"""['"]([^'"\n]+)['"]""")
+_QUOTE = re.compile(r"""['"]""")
 _IMPORTING = "<frozen importlib"
 _READS_A_TEST = "the code read a file of tests"
 
@@ -203,7 +203,7 @@ def _words(command: Any) -> Iterator[str]:
         if " " in each:
             with contextlib.suppress(ValueError):
                 yield from shlex.split(each)[:MAX_WORDS]
-            yield from _QUOTED.findall(each)[:MAX_WORDS]
+            yield from _QUOTE.split(each)[:MAX_WORDS]
 
 
 def _inode(path: str) -> tuple[int, int] | None:
