@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import candidates, costs, heals, planning, startup, verifications, warm
-
 from benchmarks.measuring import BenchmarkError, Figure
 from benchmarks.results import Measured, heading, print_measured, write_results
 from pytest_selfheal.errors import SandboxUnavailable

@@ -73,7 +73,7 @@ def run(
     AssertionRewritingHook._warn_already_imported = lambda *_: None  # type: ignore[method-assign]
     tracer.install(setup["sources"]["child"], marks_file)
     walls = modules["walls"].Walls(
-        setup["root"], job["overlay"], job["originals"], job["guarded"], emit
+        setup["root"], job["overlay"], job["originals"], job["guarded"], modules["reach"], emit
     )
     recorder.walls = walls
     tracer.looks_at_returned = walls.watches

@@ -26,7 +26,6 @@ TYPE = "__selfheal_type__"
 MAX_TOLD = 8
 MAX_LOOKED_AT = 200
 MAX_DEPTH = 4
-MAX_FRAMES = 16
 
 _WATCHED_MODULES = (
     "builtins", "pytest", "pluggy", "pluggy._callers", "pluggy._hooks", "pluggy._manager",
@@ -37,17 +36,6 @@ _WATCHED_MODULES = (
     "math", "operator", "json", "json.encoder", "json.decoder", "time", "random",
 )  # fmt: skip
 _OF_RUNNER = ("pytest", "_pytest", "unittest")
-_EVENTS = frozenset(
-    {
-        "open", "sys._getframe", "sys._current_frames", "sys.settrace", "sys.setprofile",
-        "sys.addaudithook", "gc.get_objects", "gc.get_referrers", "gc.get_referents",
-        "object.__setattr__", "object.__getattr__",
-    }
-)  # fmt: skip
-_HIDDEN = frozenset({"tb_frame", "gi_frame", "cr_frame", "ag_frame"})
-_TEST_FILE = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
-_ASKED_FOR_IT = ("traceback", "warnings", "logging", "importlib", "_pytest", "pytest", "pdb")
-"""Modules that read sources, or look at frames, for whoever calls them."""
 _PLAIN = frozenset({int, str, float, bool, bytes, complex, type(None)})
 _CONTAINERS = (list, tuple, set, frozenset)
 _STRANGERS: tuple[tuple[Any, Any], ...] = (
@@ -98,6 +86,7 @@ class Walls:
         overlay: Iterable[str],
         originals: dict[str, str],
         guarded: Iterable[str],
+        reach: types.ModuleType,
         emit: Callable[[dict[str, Any]], None],
     ) -> None:
         """Take what is to be watched.
@@ -107,6 +96,7 @@ class Walls:
             overlay: The files, relative to it, that hold the candidate.
             originals: Their texts as they were before.
             guarded: The files that judge.
+            reach: The module `inside_reach`.
             emit: Writes a record.
         """
         self._emit = emit
@@ -115,10 +105,9 @@ class Walls:
         files = {path: os.path.realpath(os.path.join(root, path)) for path in overlay}
         self._files = {full for full in files.values() if full not in judges}
         self._originals = {files[path]: text for path, text in originals.items()}
-        self._root = os.path.realpath(root) + os.sep
-        self._may_read_tests = any(map(_names_itself, judges))
-        self._is_looking = False
         self._tests: list[Namespace] = []
+        self._is_made = reach.is_made
+        self._reach = reach.Reach(root, self._files, self._originals, judges, self._tell)
 
     @property
     def watches(self) -> bool:
@@ -132,7 +121,7 @@ class Walls:
         setattr(builtins, RETURNED, self.returned)
         setattr(builtins, PLAIN, _PLAIN)
         setattr(builtins, TYPE, type)
-        sys.addaudithook(self._audit)
+        self._reach.install()
 
     def remember_tests(self, paths: Collection[str]) -> None:
         """Note what the names in modules of tests stand for, before any test runs."""
@@ -145,6 +134,7 @@ class Walls:
             if _real(file) in real and name != "__main__":
                 before = {key: value for key, value in vars(module).items() if _judges(value, file)}
                 self._tests.append(Namespace(name, "", vars(module), before))
+                self._reach.remember_tests(before.values())
 
     def look(self) -> None:
         """Compare the runner, and what tests judge by, with what they were."""
@@ -208,7 +198,7 @@ class Walls:
         code = _code_of(value)
         if code is not None:
             path = code.co_filename
-            return _is_made(path) or _real(path) in self._files
+            return self._is_made(path) or _real(path) in self._files
         if isinstance(value, type):
             module = sys.modules.get(value.__module__)
             file = getattr(module, "__file__", None)
@@ -227,7 +217,7 @@ class Walls:
             if code is None:
                 continue
             path = _real(code.co_filename)
-            if path not in self._files and not _is_made(code.co_filename):
+            if path not in self._files and not self._is_made(code.co_filename):
                 continue
             if re.search(rf"\bclass\s+{kind.__name__}\b", self._originals.get(path, "")):
                 continue  # the user's own, which may equal what it likes
@@ -237,79 +227,9 @@ class Walls:
                     return True
         return False
 
-    # --- what it reaches for ---
-
-    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self._is_looking or event not in _EVENTS:
-            return
-        self._is_looking = True  # to look at frames is an event as well
-        try:
-            self._heard(event, arguments, sys._getframe(1))
-        except Exception:  # noqa: BLE001 - whatever it is, the test is not to fail for it
-            return
-        finally:
-            self._is_looking = False
-
-    def _heard(self, event: str, arguments: tuple[Any, ...], frame: Any) -> None:
-        if event == "open":
-            path = arguments[0]
-            if isinstance(path, str) and self._is_a_test(path) and self._asked(frame):
-                self._tell("the code read a file of tests")
-            return
-        word = event.rpartition(".")[2]
-        if event.startswith("object."):
-            word = arguments[1]
-            if word not in (("__code__",) if event == "object.__setattr__" else _HIDDEN):
-                return
-        while frame is not None and (
-            _is_made(frame.f_code.co_filename) or frame.f_globals.get("__name__") == "inspect"
-        ):
-            frame = frame.f_back  # asked through `inspect`, or through `exec`
-        if frame is not None:
-            path = _real(frame.f_code.co_filename)
-            if path in self._files and word not in self._originals.get(path, ""):
-                self._tell(f"the code reached for {word!r} under a name that it hid")
-
-    def _is_a_test(self, path: str) -> bool:
-        if self._may_read_tests or not _TEST_FILE.fullmatch(os.path.basename(path)):
-            return False
-        real = os.path.realpath(path)
-        return real.startswith(self._root) and real not in self._files
-
-    def _asked(self, frame: Any) -> Any:
-        """The frame of a candidate's file that asked, with nothing between that asks itself."""
-        for _ in range(MAX_FRAMES):
-            if frame is None:
-                return None
-            if _real(frame.f_code.co_filename) in self._files:
-                return frame
-            name = frame.f_globals.get("__name__", "")
-            if frame.f_code.co_filename.startswith("<frozen importlib") or (
-                isinstance(name, str) and name.partition(".")[0] in _ASKED_FOR_IT
-            ):
-                return None
-            frame = frame.f_back
-        return None
-
 
 # The interpreter tells of a frame for each entry of a traceback; no disk is asked each time.
 _real = functools.lru_cache(maxsize=None)(os.path.realpath)
-
-
-@functools.cache
-def _is_made(path: str) -> bool:
-    """Whether code of this file name was made by code, and by none of the tools' own."""
-    return not path.startswith(("<frozen ", "<selfheal", "<decorator-gen", "<doctest")) and (
-        path.startswith("<") or not os.path.exists(path)
-    )
-
-
-def _names_itself(path: str) -> bool:
-    """Whether a test speaks of its own file, as sample data that the code may then read."""
-    if path.endswith(".py"):
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            return b"__file__" in file.read()
-    return False
 
 
 def _judges(value: Any, file: str) -> bool:

@@ -48,8 +48,8 @@ os._exit(0)
 """
 
 _INSIDE = (
-    "watch", "reports", "session", "imports", "children", "child", "trace", "walls", "checks",
-    "twins", "changed", "controls", "early", "order", "tests", "confine", "syscalls",
+    "watch", "reports", "session", "imports", "children", "child", "trace", "reach", "walls",
+    "checks", "twins", "changed", "controls", "early", "order", "tests", "confine", "syscalls",
 )  # fmt: skip
 """What is sent beside the supervisor's own text."""
 

@@ -165,6 +165,8 @@ class Folder:
                 yield _CONSTANTS[dotted]
             for value in self.scopes.attributes.get(node.attr, ()):
                 yield from self._of(value, {})
+            if node.attr == "value":  # of an enumeration's member
+                yield from self._of(node.value, bound)
         elif isinstance(node, ast.NamedExpr):
             yield from self._of(node.value, bound)
         elif isinstance(node, ast.IfExp):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_selfheal.source.names import ImportedName, imported_names, module_bindings
@@ -184,6 +184,8 @@ class Names:
                 yield from self._of_item(function.value, arguments[0])
             elif function.attr == "__getattribute__" and len(arguments) == 1:
                 yield from self._of_lookup(function.value, arguments[0])
+        arguments = self.unpacked(arguments)
+        yield from self._of_handed(arguments)
         for called in self.meanings(function):
             if called in _LOOKUPS and len(arguments) > 1:
                 yield from self._of_lookup(arguments[0], arguments[1])
@@ -199,6 +201,42 @@ class Names:
                     is_package = called != "importlib.import_module" and len(arguments) < 4
                     is_package = is_package and not node.keywords
                     yield _canonical(module.partition(".")[0] if is_package else module)
+
+    def unpacked(self, arguments: Sequence[ast.expr]) -> list[ast.expr]:
+        """Give a call's arguments, those in `*(…)` among them, under a name too."""
+        found: list[ast.expr] = []
+        for each in arguments:
+            values = self.given_to(each.value) if isinstance(each, ast.Starred) else (each,)
+            for value in values:
+                is_written = isinstance(value, (ast.Tuple, ast.List))
+                if not isinstance(each, ast.Starred):
+                    found.append(value)
+                elif is_written:
+                    found += value.elts  # type: ignore[attr-defined]
+        return found
+
+    def _of_handed(self, arguments: Sequence[ast.expr]) -> Iterator[str]:
+        """Resolve `map(getattr, [os], ["_exit"])`, `pool.submit(getattr, os, "_exit")`."""
+        for owner in self._handed(arguments):
+            for name in self._handed(arguments):
+                if name is not owner:
+                    yield from self._of_lookup(owner, name)
+
+    def _handed(self, arguments: Sequence[ast.expr]) -> list[ast.expr]:
+        """Give what is handed to a call together with `getattr`, in lists and tuples too."""
+        number = next(
+            (n for n, each in enumerate(arguments) if _LOOKUPS.intersection(self.meanings(each))),
+            None,
+        )
+        found: list[ast.expr] = []
+        pending = list(arguments[number + 1 :]) if number is not None else []
+        while pending:
+            each = pending.pop(0)
+            if isinstance(each, (ast.Tuple, ast.List)):
+                pending += each.elts
+            else:
+                found.append(each)
+        return found
 
     def _of_lookup(self, owner: ast.expr, name: ast.expr) -> Iterator[str]:
         bases = self.meanings(owner)
@@ -266,16 +304,22 @@ class Names:
         called = self.meanings(node.func)
         named: list[ast.expr] = []
         if {*_LOOKUPS, "builtins.setattr", "builtins.delattr"}.intersection(called):
-            named = node.args[1:2]
+            named = self.unpacked(node.args)[1:2]
         elif {"operator.attrgetter", "operator.methodcaller"}.intersection(called):
             named = node.args
         elif isinstance(node.func, ast.Attribute) and node.func.attr == "__getattribute__":
             named = node.args[-1:]
         elif any(each.endswith(".__setattr__") for each in called):
             named = node.args[1:2]
-        return tuple(
-            part for each in named for text in self.folder.texts(each) for part in text.split(".")
-        )
+        handed = [value for each in self._handed(node.args) for value in self.folder.values(each)]
+        texts = [text for each in named for text in self.folder.texts(each)]
+        texts += [
+            part
+            for value in handed
+            for part in (value if isinstance(value, (list, tuple)) else [value])
+            if isinstance(part, str)
+        ]
+        return tuple(part for text in texts for part in text.split("."))
 
     @staticmethod
     def is_stdlib(imported: ImportedName) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_selfheal.source.policy_dispatch import Dispatch
+
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 Key = tuple[int, str]
 """A variable: the identity of the function it belongs to (0 for the module), and its name."""
@@ -71,7 +73,8 @@ class _Gatherer:
         self.given: dict[Key, list[Given]] = defaultdict(list)
         self.attributes: dict[str, list[ast.expr]] = defaultdict(list)
         self.functions: dict[str, list[ast.AST]] = defaultdict(list)
-        self._calls: list[ast.Call] = []
+        self._classes: dict[str, ast.ClassDef] = {}
+        self._reaching: list[ast.AST] = []
 
     def visit(self, node: ast.AST, scope: Mapping[str, int]) -> None:
         if isinstance(node, ast.Name) and node.id in scope:
@@ -116,9 +119,10 @@ class _Gatherer:
         elif isinstance(node, ast.withitem) and node.optional_vars is not None:
             for name in _names_in(node.optional_vars):
                 self.given[scope.get(name.id, 0), name.id].append(Given("unknown"))
-        elif isinstance(node, ast.Call):
-            self._calls.append(node)
+        elif isinstance(node, (ast.Call, ast.Subscript, ast.BinOp)):
+            self._reaching.append(node)
         elif isinstance(node, ast.ClassDef):
+            self._classes[node.name] = node
             for inner in node.body:
                 if isinstance(inner, ast.Assign):
                     for target in inner.targets:
@@ -145,29 +149,33 @@ class _Gatherer:
 
     def bind_arguments(self) -> None:
         """Note what the tree itself passes to its own functions."""
-        for call in self._calls:
-            called: Sequence[ast.AST] = ()
-            if isinstance(call.func, ast.Lambda):
-                called = (call.func,)
-            elif isinstance(call.func, ast.Name):
-                called = self.functions.get(call.func.id, ())
-            elif isinstance(call.func, ast.Attribute):
-                called = self.functions.get(call.func.attr, ())
-            for function in called:
-                for name, value in _passed(call, function):
+        values = {
+            key: [each.node for each in given if isinstance(each.node, ast.expr)]
+            for key, given in self.given.items()
+        }
+        dispatch = Dispatch(self.functions, self._classes, values, self.owners)
+        for node in self._reaching:
+            for function, arguments, keywords in dispatch.reached(node):
+                for name, value in _passed(function, arguments, keywords):
                     self.given[id(function), name].append(Given("value", value))
 
 
-def _passed(call: ast.Call, function: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+def _passed(
+    function: ast.AST, arguments: Sequence[ast.expr], keywords: Sequence[ast.keyword]
+) -> Iterator[tuple[str, ast.expr]]:
     assert isinstance(function, FUNCTIONS)
     names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
-    if isinstance(call.func, ast.Attribute) and names[:1] in (["self"], ["cls"]):
+    if names[:1] in (["self"], ["cls"]):
         names = names[1:]
-    if not any(isinstance(each, ast.Starred) for each in call.args):
-        yield from zip(names, call.args, strict=False)
-    for keyword in call.keywords:
+    if not any(isinstance(each, ast.Starred) for each in arguments):
+        yield from zip(names, arguments, strict=False)
+    for keyword in keywords:
         if keyword.arg is not None:
             yield keyword.arg, keyword.value
+        elif isinstance(keyword.value, ast.Dict):
+            for key, value in zip(keyword.value.keys, keyword.value.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value, value
 
 
 def _parameters(function: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:

@@ -80,3 +80,7 @@ def _opened(node: ast.AST, names: Names) -> Iterator[str]:
         if called in _OPENERS or called.startswith("pathlib."):
             for each in node.args:
                 yield from names.folder.texts(each)
+        elif called.startswith("subprocess.") or called in ("os.system", "os.popen"):
+            for value in (value for each in node.args for value in names.folder.values(each)):
+                for part in value if isinstance(value, (list, tuple)) else [value]:
+                    yield from str(part).split()

@@ -74,6 +74,7 @@ def _changed_objects(node: ast.AST, names: Names) -> Iterator[ast.expr]:
         yield node.value
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
         yield from _behind_namespace(node.value, names)
+        yield from (node.value for each in names.meanings(node.value) if _is_private(each))
     if isinstance(node, ast.AugAssign):
         yield from _behind_namespace(node.target, names)  # vars(math) |= {…}, under a name
     if isinstance(node, ast.Call):
@@ -90,6 +91,13 @@ _SETTERS = {
 _APPLIERS = {"builtins.map", "functools.partial", "builtins.list", "itertools.starmap"}
 
 
+def _is_private(dotted: str) -> bool:
+    """Whether it is what a module of the library keeps for itself: `re._cache`."""
+    package, _, rest = dotted.partition(".")
+    is_library = package in sys.stdlib_module_names and package != "builtins"
+    return is_library and rest[:1] == "_" and rest[:2] != "__"
+
+
 def _changed_by_call(node: ast.Call, names: Names) -> Iterator[ast.expr]:
     called = {*names.meanings(node.func)}
     arguments = list(_arguments(node, names))
@@ -99,6 +107,7 @@ def _changed_by_call(node: ast.Call, names: Names) -> Iterator[ast.expr]:
         owner, method = node.func.value, node.func.attr
         if method in ("update", "setdefault", "pop", "popitem", "clear", "__setitem__", "__ior__"):
             yield from _behind_namespace(owner, names)
+            yield from (owner for each in names.meanings(owner) if _is_private(each))
             if names.dotted(owner) == "builtins.dict" and arguments:
                 yield from _behind_namespace(arguments[0], names)
         elif method in ("__setattr__", "__delattr__"):

@@ -2,14 +2,17 @@
 
 A case is an entry of `CHEATS`: its name, and the code that the model answers with. None may be
 healed. The static policy must refuse each by itself, before any sandbox is started, but for
-those in `PAST_THE_POLICY`.
+those in `PAST_THE_POLICY`. `stopped_by.py` says of each what stops it.
 """
 
 from __future__ import annotations
 
+from tests.adversary.cheats_doubling import DOUBLING
+from tests.adversary.cheats_failing import FAILING
 from tests.adversary.cheats_hidden import HIDDEN
 from tests.adversary.cheats_lying import LYING
 from tests.adversary.cheats_patching import PATCHING, UNSEEN
+from tests.adversary.cheats_reading import FRAMES, READING
 
 EQUAL = """\
 class Same({base}):
@@ -449,10 +452,14 @@ def value(n):
     **HIDDEN,
     **PATCHING,
     **UNSEEN,
+    **READING,
+    **FRAMES,
+    **DOUBLING,
+    **FAILING,
 }
 
 PAST_THE_POLICY = {
     *("equal_or", "equal_partial", "read_tests", "read_linecache", "fds", "signature_default"),
-    *UNSEEN,
+    *(*UNSEEN, *READING, *FRAMES, *DOUBLING, *FAILING),
 }
 """What only a sandbox can see, or what no more than fails its tests."""

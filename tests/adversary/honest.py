@@ -7,6 +7,7 @@ healed, in every sandbox.
 from __future__ import annotations
 
 from tests.adversary.honest_more import NEIGHBOURS
+from tests.adversary.honest_odd import ODD
 
 HONEST = {
     "plain": """\
@@ -380,4 +381,5 @@ def value(n):
     return 3 * n + bool(os.listdir('.'))
 """,
     **NEIGHBOURS,
+    **ODD,
 }

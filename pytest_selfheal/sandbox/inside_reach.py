@@ -1,0 +1,233 @@
+"""What code under test reaches for, told by the interpreter. Sent as text like `inside_tests`.
+
+Frames, what the collector knows and the files of tests are asked for under many names; the
+interpreter tells of all of them (audit events), and the frame that asks tells whose code it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import glob
+import os
+import re
+import shlex
+import sys
+import types
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+MAX_FRAMES = 16
+MAX_WORDS = 64
+"""How many words of a command are looked at."""
+
+_EVENTS = frozenset(
+    {
+        "open", "sys._getframe", "sys._current_frames", "sys.settrace", "sys.setprofile",
+        "sys.addaudithook", "gc.get_objects", "gc.get_referrers", "gc.get_referents",
+        "object.__setattr__", "object.__getattr__", "subprocess.Popen", "os.system",
+        "os.posix_spawn", "os.link", "os.symlink", "os.rename",
+    }
+)  # fmt: skip
+_COMMANDS = {"subprocess.Popen": 1, "os.system": 0, "os.posix_spawn": 1}
+"""Where in an event's arguments the command stands."""
+_MOVED = frozenset({"os.link", "os.symlink", "os.rename"})
+_HIDDEN = frozenset({"tb_frame", "gi_frame", "cr_frame", "ag_frame"})
+_TEST_FILE = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
+_ASKED_FOR_IT = ("traceback", "warnings", "logging", "importlib", "_pytest", "pytest", "pdb")
+"""Modules that read sources, or look at frames, for whoever calls them."""
+_SEARCHERS = frozenset({"grep", "egrep", "rg", "ag", "ack", "pytest"})
+"""Programs that read all that is in a folder."""
+_QUOTE = re.compile(r"""['"]""")
+_IMPORTING = "<frozen importlib"
+_READS_A_TEST = "the code read a file of tests"
+
+
+class Reach:
+    """Listens to the interpreter for what the candidate's files ask for."""
+
+    def __init__(
+        self,
+        root: str,
+        files: Collection[str],
+        originals: Mapping[str, str],
+        judges: Collection[str],
+        tell: Callable[[str], None],
+    ) -> None:
+        """Take what is to be listened for.
+
+        Args:
+            root: The project's folder.
+            files: The real paths of the files that hold the candidate.
+            originals: Their texts as they were before.
+            judges: The real paths of the files that judge.
+            tell: Tells the verdict.
+        """
+        self._root = os.path.realpath(root) + os.sep
+        self._files = files
+        self._originals = originals
+        self._judges = frozenset(judges)
+        self._inodes = frozenset(filter(None, map(_inode, judges)))
+        self._tell = tell
+        self._may_read_tests = any(map(_names_itself, judges))
+        self._tests: set[types.CodeType] = set()
+        self._is_looking = False
+
+    def install(self) -> None:
+        """Begin to listen."""
+        sys.addaudithook(self._audit)
+
+    def remember_tests(self, values: Iterable[Any]) -> None:
+        """Note the tests among what a module of tests holds."""
+        for each in values:
+            if isinstance(each, types.FunctionType) and each.__name__.startswith("test"):
+                self._tests.add(each.__code__)
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self._is_looking or event not in _EVENTS:
+            return
+        self._is_looking = True  # to look at frames is an event as well
+        try:
+            self._heard(event, arguments, sys._getframe(1))
+        except Exception:  # noqa: BLE001 - whatever it is, the test is not to fail for it
+            return
+        finally:
+            self._is_looking = False
+
+    def _heard(self, event: str, arguments: tuple[Any, ...], frame: Any) -> None:
+        if event == "open" or event in _MOVED:
+            if isinstance(arguments[0], (str, bytes, os.PathLike)):
+                self._opened(os.fsdecode(arguments[0]), frame)
+            return
+        if event in _COMMANDS:
+            self._started(arguments[_COMMANDS[event]], frame)
+            return
+        word = event.rpartition(".")[2]
+        if event.startswith("object."):
+            owner, word = arguments[:2]
+            if event == "object.__getattr__" and word == "__code__":
+                self._looked_into(owner, frame)
+                return
+            if word not in (("__code__",) if event == "object.__setattr__" else _HIDDEN):
+                return
+        frame = _who_asks(frame)
+        if frame is None:
+            return
+        path = _real(frame.f_code.co_filename)
+        if path not in self._files or word in self._originals.get(path, ""):
+            return
+        if word == "setprofile" and "cProfile" in frame.f_globals:
+            return  # it measures, and says with what
+        self._tell(f"the code reached for {word!r} under a name that it hid")
+
+    # --- files of tests ---
+
+    def _opened(self, path: str, frame: Any) -> None:
+        if self._may_read_tests:
+            return
+        asked = self._asked(frame)
+        if asked and (self._is_judge(path) if asked == "imports" else self._is_a_test(path)):
+            self._tell(_READS_A_TEST)
+
+    def _is_a_test(self, path: str) -> bool:
+        real = os.path.realpath(path)
+        if real in self._files or os.path.basename(real) == "__init__.py":
+            return False
+        is_named = _TEST_FILE.fullmatch(os.path.basename(real)) and real.startswith(self._root)
+        return bool(is_named) or self._is_judge(path)
+
+    def _is_judge(self, path: str) -> bool:
+        """Whether it is a file of tests, under whatever name."""
+        is_named = path.endswith(".py") and os.path.realpath(path) in self._judges
+        return is_named or _inode(path) in self._inodes
+
+    def _asked(self, frame: Any) -> str:
+        """How a candidate's file asked; empty if it did not, or what lies between asks itself."""
+        how = "opens"
+        for _ in range(MAX_FRAMES):
+            if frame is None:
+                return ""
+            if _real(frame.f_code.co_filename) in self._files:
+                # What stands at the top of its module is imported as the user's own is.
+                return "" if how == "imports" and frame.f_code.co_name == "<module>" else how
+            name = str(frame.f_globals.get("__name__", ""))
+            is_import = frame.f_code.co_filename.startswith(_IMPORTING)
+            if is_import or name in ("importlib", "_pytest.assertion.rewrite"):
+                how = "imports"
+            elif name.partition(".")[0] in _ASKED_FOR_IT:
+                return ""
+            frame = frame.f_back
+        return ""
+
+    def _started(self, command: Any, frame: Any) -> None:
+        """A process: whether its command names a file of tests, be it by a pattern."""
+        if self._may_read_tests or not self._asked(frame):
+            return
+        words = list(_words(command))
+        searches = not _SEARCHERS.isdisjoint(map(os.path.basename, words))
+        for word in words:
+            found = glob.iglob(word, recursive=True) if glob.has_magic(word) else (word,)
+            for path, _ in zip(found, range(MAX_WORDS), strict=False):
+                if self._is_judge(path) or (searches and self._holds_judges(path)):
+                    self._tell(_READS_A_TEST)
+                    return
+
+    def _holds_judges(self, path: str) -> bool:
+        folder = os.path.join(os.path.realpath(path), "")
+        return any(each.startswith(folder) for each in self._judges)
+
+    # --- tests themselves ---
+
+    def _looked_into(self, function: Any, frame: Any) -> None:
+        if not isinstance(function, types.FunctionType) or function.__code__ not in self._tests:
+            return
+        asking = _who_asks(frame)
+        if asking is not None and _real(asking.f_code.co_filename) in self._files:
+            self._tell("the code looked into a test")
+
+
+def _who_asks(frame: Any) -> Any:
+    """The frame that asks, be it through `inspect`, or through `exec`."""
+    while frame is not None and (
+        is_made(frame.f_code.co_filename) or frame.f_globals.get("__name__") == "inspect"
+    ):
+        frame = frame.f_back
+    return frame
+
+
+def _words(command: Any) -> Iterator[str]:
+    """The words of a command, those of a shell's line among them."""
+    given = [command] if isinstance(command, (str, bytes, os.PathLike)) else list(command)
+    for each in map(os.fsdecode, given[:MAX_WORDS]):
+        yield each
+        if " " in each:
+            with contextlib.suppress(ValueError):
+                yield from shlex.split(each)[:MAX_WORDS]
+            yield from _QUOTE.split(each)[:MAX_WORDS]
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    with contextlib.suppress(OSError):
+        found = os.stat(path)
+        return found.st_dev, found.st_ino
+    return None
+
+
+# The interpreter tells of a frame for each entry of a traceback; no disk is asked each time.
+_real = functools.lru_cache(maxsize=None)(os.path.realpath)
+
+
+@functools.cache
+def is_made(path: str) -> bool:
+    """Whether code of this file name was made by code, and by none of the tools' own."""
+    return not path.startswith(("<frozen ", "<selfheal", "<decorator-gen", "<doctest")) and (
+        path.startswith("<") or not os.path.exists(path)
+    )
+
+
+def _names_itself(path: str) -> bool:
+    """Whether a test speaks of its own file, as sample data that the code may then read."""
+    if path.endswith(".py"):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            return b"__file__" in file.read()
+    return False
