@@ -27,10 +27,10 @@ from tests.harness import Project, python
 from tests.scripted_server import ScriptedServer
 
 CALLS = (
-    "openat creat write pwrite64 rename renameat renameat2 unlink unlinkat mkdir mkdirat rmdir "
-    "fsync fdatasync chmod fchmod fchmodat chown fchown fchownat truncate ftruncate link linkat "
-    "symlink symlinkat setxattr fsetxattr utimensat flock"
-).split()
+    "openat,creat,write,pwrite64,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,"
+    "fsync,fdatasync,chmod,fchmod,fchmodat,chown,fchown,fchownat,truncate,ftruncate,link,linkat,"
+    "symlink,symlinkat,setxattr,fsetxattr,utimensat,flock"
+)
 STUB = "# selfheal\ndef {name}(a: int) -> int:\n    ...\n"
 HEALED = "def {name}(a: int) -> int:\n    return a + {number}\n"
 SOURCES = {"mod.py": ("f", 1), "pkg/other.py": ("g", 2)}
@@ -116,9 +116,10 @@ class Runs:
 
     def _traced(self, one: Project, *arguments: str) -> tuple[int, list[str]]:
         log = one.root.with_name(f"{one.root.name}.strace")
+        tracing = ["strace", "-y", "-s", "0", "-e", f"trace={CALLS}", "-o", str(log), *arguments]
+        command = one.command("--selfheal-sandbox=bubblewrap", server=self._server)
         done = subprocess.run(
-            ["strace", "-y", "-s", "0", "-e", f"trace={','.join(CALLS)}", "-o", str(log)]
-            + [*arguments, *one.command("--selfheal-sandbox=bubblewrap", server=self._server)],
+            [*tracing, *command],
             cwd=one.root,
             env=one.environment(self._server, {"PYTHONHASHSEED": "0"}),
             stdin=subprocess.DEVNULL,
