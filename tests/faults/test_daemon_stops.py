@@ -23,7 +23,7 @@ if "DOCKER_HOST" in os.environ:  # not in a sandbox, and not in the run that fol
     parked.START_SECONDS = 20
 """
 SAID = {
-    "die": r"Docker's daemon does not answer any more \((No such file or directory|it closed the connection)\)",
+    "die": r"any more \((No such file or directory|it closed the connection)\); see to it",
     "hang": r"Docker's daemon does not answer any more \(nothing in 3 s\); see to it",
 }
 
