@@ -18,9 +18,9 @@ from tests.scripted_server import ScriptedServer
 def test_a_few_runs_at_once_and_a_person_who_saves() -> None:
     require("landlock")
     require("bubblewrap")
+    sizes = ["--processes=3", "--rounds=1", "--stubs=1", "--sandboxes=bubblewrap,landlock"]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.soak", "--processes=4", "--rounds=1"]
-        + ["--sandboxes=bubblewrap,landlock"],
+        [sys.executable, "-m", "tests.faults.soak", *sizes],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
