@@ -41,9 +41,10 @@ test: $(VENV)/installed
 adversary: $(VENV)/installed
 	@SELFHEAL_ALL_CASES=1 $(BIN)/python -m pytest -n $(WORKERS) tests/adversary
 
-# A heal killed at every step of its writing; prints its counts.
+# Heals killed at every step of their writing, whole runs too, and many runs at once; prints
+# the counts.
 faults: $(VENV)/installed
-	@$(BIN)/python -m tests.faults.kill_points
+	@$(BIN)/python -m tests.faults
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -79,7 +79,7 @@ def recover_cut_off(config: pytest.Config, settings: Settings) -> list[tuple[str
             )
             said.append((line, True))
             continue
-        from pytest_selfheal.source.write import recover
+        from pytest_selfheal.source.recovering import recover
 
         try:
             done = recover(config.rootpath, folder, say=partial(_note, said))

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import docker as docker_sdk
+import requests
 from docker.types import LogConfig, Ulimit
 from docker.utils import kwargs_from_env
 
@@ -36,6 +37,12 @@ HOST_IMAGE = "pytest-selfheal-host:3"
 HOST_IMAGE_WITH_NAMES = f"{HOST_IMAGE}-names"
 """The same for containers with a network: names are looked up there."""
 
+ANSWER_SECONDS = 60
+"""How long the daemon is waited for."""
+GONE_SECONDS = 2
+"""The same, once it has failed to answer: cleaning up is worth a try, and not minutes."""
+_FAILURES = (docker_sdk.errors.DockerException, requests.RequestException, OSError)
+"""What the SDK raises; a daemon that stops in the middle shows as the latter two."""
 _MANY = 4096
 """Of processes to a user; how many a sandbox may have is `pids_limit`'s business."""
 
@@ -78,7 +85,7 @@ class DockerLauncher:
         try:
             where: dict[str, Any] = {"base_url": find_daemon(os.environ).address}
             self._api: Any = docker_sdk.APIClient(
-                **{**where, **kwargs_from_env()}, version="auto", timeout=60
+                **{**where, **kwargs_from_env()}, version="auto", timeout=ANSWER_SECONDS
             )
             self._is_podman = is_podman(self._api.version())
         except Exception as error:
@@ -87,7 +94,7 @@ class DockerLauncher:
         try:
             self._remove_leftovers()
             self._provide_image()
-        except docker_sdk.errors.DockerException as error:
+        except _FAILURES as error:
             raise SandboxUnavailable(f"Docker image {image!r}: {_short(error)}") from error
 
     def launch(self) -> ParkedSandbox:
@@ -124,18 +131,27 @@ class DockerLauncher:
                 labels={LABEL: "1", f"{LABEL}.owner": _owner(os.getpid())},
                 host_config=self._api.create_host_config(**self._host_config()),
             )
-        except docker_sdk.errors.DockerException as error:
-            raise SandboxFailed(f"no container could be made: {_short(error)}") from error
+        except _FAILURES as error:
+            raise self._failed("no container could be made", error) from error
         channel = _ContainerChannel(self._api, created["Id"], self._limits)
         try:
             channel.open()
-        except docker_sdk.errors.DockerException as error:
+        except _FAILURES as error:
+            failed = self._failed("the container did not start", error)
             channel.destroy()
-            raise SandboxFailed(f"the container did not start: {_short(error)}") from error
+            raise failed from error
         except BaseException:
             channel.destroy()
             raise
         return channel
+
+    def _failed(self, what: str, error: Exception) -> SandboxFailed:
+        if isinstance(error, docker_sdk.errors.DockerException):
+            return SandboxFailed(f"{what}: {_short(error)}")
+        self._api.timeout = GONE_SECONDS
+        return SandboxFailed(
+            f"Docker's daemon does not answer any more ({_cut_off(error)}); see to it and run again"
+        )
 
     def _host_config(self) -> dict[str, Any]:
         limits = self._limits
@@ -314,8 +330,12 @@ def count_leftover_containers() -> int:
 
 def _remove(api: Any, container: str) -> None:
     """Kill and remove; one that is gone, or that the daemon is removing, is no error."""
-    with contextlib.suppress(Exception):
+    try:
         api.remove_container(container, force=True, v=True)
+    except requests.RequestException:
+        api.timeout = GONE_SECONDS
+    except Exception:  # noqa: BLE001, S110 - the SDK lets all kinds through
+        pass
 
 
 def _tag(image: str) -> str | None:
@@ -352,6 +372,17 @@ def _tar_of(files: Mapping[str, str]) -> bytes:
             info.mode = 0o644
             archive.addfile(info, io.BytesIO(text.encode()))
     return buffer.getvalue()
+
+
+def _cut_off(error: BaseException | None) -> str:
+    """What the system says of a daemon that is gone, below what libraries make of it."""
+    if isinstance(error, requests.Timeout):
+        return f"nothing in {ANSWER_SECONDS:g} s"
+    while error is not None:
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        error = error.__context__
+    return "it closed the connection"
 
 
 def _short(error: BaseException) -> str:

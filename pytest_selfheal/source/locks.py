@@ -30,6 +30,10 @@ _CANNOT_LOCK = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errn
 Say = Callable[[str], None]
 
 
+def silent(_: str) -> None:
+    """Tell nobody."""
+
+
 @contextlib.contextmanager
 def project_lock(folder: Path, timeout_seconds: float, say: Say) -> Iterator[None]:
     """Keep apart what runs of one project write.

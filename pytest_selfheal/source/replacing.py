@@ -10,9 +10,13 @@ import secrets
 import stat
 from pathlib import Path
 
+from pytest_selfheal.source.exchange import exchange
 from pytest_selfheal.source.project_files import is_own_path
 
 _TEMPORARY = re.compile(r"\.selfheal-[0-9a-f]{16}\.tmp")
+_NO_FOLLOW, _NO_WAIT, _BINARY = (
+    getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")
+)
 _MOUNTED = {errno.EBUSY, errno.EXDEV}
 
 
@@ -52,6 +56,14 @@ def _may_write(path: Path, mode: int) -> bool:
 def new_name() -> str:
     """A name for a temporary file: short, whatever it stands beside, and known as ours."""
     return f".selfheal-{secrets.token_hex(8)}.tmp"
+
+
+def undo_name(name: str) -> str:
+    """The temporary file that an old content comes back by, where `name` brought the new one.
+
+    Another one, so that what was found in either is known.
+    """
+    return f"{name.removesuffix('.tmp')}.undo.tmp"
 
 
 def is_temporary_name(name: str) -> bool:
@@ -130,13 +142,81 @@ def _copy_extended(real: Path, temporary: Path) -> list[str]:
     return lost
 
 
-def put_in_place(real: Path, name: str) -> None:
+def put_in_place(real: Path, name: str, *, old: bytes, new: bytes) -> bool:
     """Let a file that was put beside another take its place: a reader sees one or the other.
+
+    Where the system can exchange two files, what comes out is looked at: what somebody
+    saved since the last look goes back. Elsewhere such a save would be lost.
+
+    Args:
+        real: The file.
+        name: What is beside it, and gone afterwards.
+        old: What the file is expected to hold.
+        new: What is beside it.
+
+    Returns:
+        False where the file held something else, which it then still does, or is gone.
 
     Raises:
         OSError: The system does not do it; nothing has changed then.
     """
-    os.replace(real.parent / name, real)  # noqa: PTH105 - one system call, as it is counted
+    temporary = real.parent / name
+    try:
+        if not exchange(temporary, real):
+            os.replace(temporary, real)  # noqa: PTH105 - one system call, as it is counted
+            return True
+    except FileNotFoundError:
+        remove(temporary)
+        return False
+    out = _held(temporary)
+    if out != old:
+        _give_back(real, temporary, out, new)
+    remove(temporary)
+    return out == old
+
+
+def clear_beside(real: Path, name: str, *, old: bytes, new: bytes) -> None:
+    """Take away what was put beside a file, at whatever moment its way into place was cut off.
+
+    Where it was in its place already, the other one is what came out of there: if somebody
+    had saved that, it goes back. Arguments as of `put_in_place`.
+    """
+    temporary = real.parent / name
+    out = _held(temporary)
+    is_begun = out is None or (isinstance(out, bytes) and new.startswith(out))
+    if not is_begun and out != old and _held(real) == new:
+        _give_back(real, temporary, out, new)
+    remove(temporary)
+
+
+def _give_back(real: Path, temporary: Path, out: object, put: object) -> None:
+    """Exchange again, and again where another save came in between: the last one stays."""
+    is_back = False
+    while not is_back:
+        try:
+            if not exchange(temporary, real):
+                raise FileNotFoundError
+        except FileNotFoundError:  # better there again than lost
+            os.replace(temporary, real)  # noqa: PTH105 - as above
+            return
+        now = _held(temporary)
+        is_back = now == put
+        out, put = now, out
+
+
+def _held(file: Path) -> object:
+    """A regular file's content, what can be told of any other kind, None where there is none."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT | _BINARY)
+    except OSError:
+        try:
+            return str(file.readlink())
+        except OSError:
+            return str(file) if os.path.lexists(file) else None
+    with os.fdopen(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return str(file)
+        return opened.read()
 
 
 def remove(file: Path) -> None:

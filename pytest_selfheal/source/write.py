@@ -2,7 +2,7 @@
 
 In this order: the project's lock, the files' own locks, a check that each still is what
 its edit was made from, a journal, the new contents beside the files, the check again, the
-files replaced one by one, the journal removed. Where that is cut off, `recover` completes
+files replaced one by one, the journal removed. Where that is cut off, `recovering` completes
 or undoes it.
 """
 
@@ -24,22 +24,21 @@ from pytest_selfheal.source.locks import (
     Say,
     file_lock,
     project_lock,
+    silent,
 )
+from pytest_selfheal.source.recovering import content_of, put_in_order
 from pytest_selfheal.source.replacing import (
     check_writable,
+    clear_beside,
     new_name,
     put_beside,
     put_in_place,
     reason_of,
-    remove,
     sync_folder,
+    undo_name,
 )
 
-__all__ = ["LOCK_NAME", "check_writable", "recover", "write_edits"]
-
-
-def _silent(_: str) -> None:
-    """Tell nobody."""
+__all__ = ["LOCK_NAME", "check_writable", "write_edits"]
 
 
 def write_edits(
@@ -48,7 +47,7 @@ def write_edits(
     *,
     state_dir: Path,
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
-    say: Say = _silent,
+    say: Say = silent,
 ) -> list[str]:
     """Replace files by their edited contents, all or none.
 
@@ -75,7 +74,7 @@ def write_edits(
     deadline = time.monotonic() + lock_timeout_seconds
     with project_lock(state_dir, lock_timeout_seconds, say), contextlib.ExitStack() as held:
         if journal.is_there(state_dir):
-            _recover(root, state_dir, deadline)
+            put_in_order(root, state_dir, deadline)
         for edit in edits:
             _refuse(root, edit.path)
         _refuse_doubles(root, edits)
@@ -88,31 +87,6 @@ def write_edits(
             for edit in _unwritten(root, edits)
         ]
         return _Writing(root, state_dir, swaps).run() if swaps else []
-
-
-def recover(
-    root: Path,
-    state_dir: Path,
-    *,
-    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
-    say: Say = _silent,
-) -> str | None:
-    """Complete or undo a heal that was cut off in the middle of its writing.
-
-    Where some of its files were replaced, the rest is, too; where none was, or where one
-    was changed by others since, all get their old content back. A file that holds neither
-    the old content nor the new one is left as it is.
-
-    Returns:
-        What was done, in one line; None where there was nothing to do.
-
-    Raises:
-        EditConflict: Its journal cannot be followed, or a file cannot be written.
-    """
-    if not journal.is_there(state_dir):
-        return None
-    with project_lock(state_dir, lock_timeout_seconds, say):
-        return _recover(root, state_dir, time.monotonic() + lock_timeout_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +153,11 @@ class _Writing:
             # Noted before: an interrupt between the two must not forget it.
             self._done.append(swap)
             try:
-                put_in_place(swap.real, name)
+                is_in_place = put_in_place(swap.real, name, old=swap.old, new=swap.new)
             except OSError as error:
                 raise _cannot(swap, error) from error
+            if not is_in_place:
+                raise _changed([swap.path])
 
     def _clear(self) -> None:
         self._sync()
@@ -200,80 +176,21 @@ class _Writing:
         pairs = list(zip(self._swaps, self._names, strict=True))
         for swap, name in pairs:  # before anything that may need their room
             with contextlib.suppress(OSError):
-                remove(swap.real.parent / name)
+                clear_beside(swap.real, name, old=swap.old, new=swap.new)
         for swap, name in pairs:
+            back = undo_name(name)
             try:
-                if swap in self._done and _content(swap.real) == swap.new:
-                    put_beside(swap.real, name, swap.old)
-                    put_in_place(swap.real, name)
+                if swap in self._done and content_of(swap.real) == swap.new:
+                    put_beside(swap.real, back, swap.old)
+                    put_in_place(swap.real, back, old=swap.new, new=swap.old)
             except OSError as error:
                 with contextlib.suppress(OSError):
-                    remove(swap.real.parent / name)
+                    clear_beside(swap.real, back, old=swap.new, new=swap.old)
                 raise EditConflict(
                     f"{swap.path!r} was written and cannot be undone ({reason_of(error)}); "
                     "the next pytest --selfheal does what is left to do"
                 ) from error
         self._clear()
-
-
-def _recover(root: Path, state_dir: Path, deadline: float) -> str | None:
-    entries = journal.read_journal(state_dir, root)
-    with contextlib.ExitStack() as held:
-        there = [entry for entry in entries if (root / entry.path).exists()]
-        reals = {entry.path: (root / entry.path).resolve(strict=True) for entry in there}
-        for path in sorted(reals, key=lambda each: str(reals[each])):
-            held.enter_context(file_lock(reals[path], path, deadline))
-        for entry in entries:
-            remove((root / entry.path).resolve().parent / entry.temporary)
-        said = _settled(entries, reals)
-        for folder in sorted({real.parent for real in reals.values()}):
-            sync_folder(folder)
-    journal.remove_journal(state_dir)
-    return said
-
-
-def _settled(entries: Sequence[Entry], reals: dict[str, Path]) -> str | None:
-    """Complete or undo what a journal holds; its temporary files are gone."""
-    old, new, other = _sorted_out(entries, reals)
-    names = ", ".join(repr(entry.path) for entry in entries)
-    if not new and not other:
-        return (
-            f"a heal was cut off before it wrote; nothing of it is left: {names}" if old else None
-        )
-    if not old and not other:
-        return f"a heal was cut off after it had written {names}; it is complete"
-    is_undone = bool(other)
-    for entry in new if is_undone else old:
-        content = entry.before if is_undone else entry.after
-        try:
-            put_beside(reals[entry.path], entry.temporary, content)
-            put_in_place(reals[entry.path], entry.temporary)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                remove(reals[entry.path].parent / entry.temporary)
-            raise EditConflict(
-                f"a heal was cut off, and {entry.path!r} cannot be written to put it in order: "
-                f"{reason_of(error)}"
-            ) from error
-    if not is_undone:
-        return f"a heal was cut off in the middle; it is complete now: {names}"
-    left = ", ".join(repr(entry.path) for entry in other)
-    undone = ", ".join(repr(entry.path) for entry in new) or "nothing"
-    return f"a heal was cut off; undone: {undone}; changed by others since, and left alone: {left}"
-
-
-def _sorted_out(
-    entries: Sequence[Entry], reals: dict[str, Path]
-) -> tuple[list[Entry], list[Entry], list[Entry]]:
-    """The entries whose files hold the old content, the new one, and anything else."""
-    old: list[Entry] = []
-    new: list[Entry] = []
-    other: list[Entry] = []
-    for entry in entries:
-        content = _content(reals[entry.path]) if entry.path in reals else None
-        known = {entry.before: old, entry.after: new}
-        known.get(content, other).append(entry) if content is not None else other.append(entry)
-    return old, new, other
 
 
 # --- checks ----------------------------------------------------------------------------
@@ -342,13 +259,6 @@ def _read(root: Path, path: str) -> bytes:
         return (root / path).read_bytes()
     except OSError as error:
         raise EditConflict(f"{path!r} cannot be read: {error.strerror}") from error
-
-
-def _content(file: Path) -> bytes | None:
-    try:
-        return file.read_bytes()
-    except OSError:
-        return None
 
 
 def _cannot(swap: _Swap, error: OSError) -> EditConflict:

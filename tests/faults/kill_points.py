@@ -1,16 +1,18 @@
 """Every moment of writing a heal, with the process killed there.
 
-`python -m tests.faults.kill_points` (`--twice`: the next run is killed as well).
-A child is forked for each; what it left is looked at, put in order as the next run does
-it, and looked at again. Prints what it counted as JSON.
+`python -m tests.faults.kill_points` (`--twice`: the next run is killed as well, in a sample
+of pairs). A child is forked for each; what it left is looked at, put in order as the next
+run does it, and looked at again. Prints what it counted as JSON.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -18,17 +20,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pytest_selfheal.errors import EditConflict
 from pytest_selfheal.records import Edit
 from pytest_selfheal.source import replacing
 from pytest_selfheal.source.locks import project_lock
-from pytest_selfheal.source.write import recover, write_edits
+from pytest_selfheal.source.recovering import recover
+from pytest_selfheal.source.write import write_edits
 from tests.faults.killing import Steps
 
 OLD = b"def f():\n    raise NotImplementedError\n"
 NEW = b'def f():\n    """Long enough to be torn."""\n    return 1\n'
+ours: Any = replacing
+"""Whose functions are replaced here."""
+PAIRS = 150
+"""With `--twice`, of each tree: all would be tens of thousands."""
 PERSONS = b"# a person's line\n"
+SAVED = PERSONS + OLD
 TREES = {
     "one": ["a.py"],
     "three": ["a.py", "pkg/b.py", "pkg/link.py"],
@@ -68,14 +77,32 @@ class Scene:
     def write_in_vain(self) -> None:
         """Heal where the last file cannot be replaced, so that the others are undone."""
         last = (self.root / self.paths[-1]).resolve()
-        plain = os.replace
 
-        def failing(source: str, target: str) -> None:
-            if Path(target) == last:
-                raise OSError(errno.EIO, "Input/output error")
-            plain(source, target)
+        def failing(plain: Callable[[Path, Path], Any]) -> Callable[[Path, Path], Any]:
+            def replace(source: Path, target: Path) -> Any:
+                if target == last:
+                    raise OSError(errno.EIO, "Input/output error")
+                return plain(source, target)
 
-        os.replace = failing  # type: ignore[assignment]
+            return replace
+
+        os.replace = failing(os.replace)  # type: ignore[assignment]
+        ours.exchange = failing(ours.exchange)
+        with contextlib.suppress(EditConflict):
+            self.write()
+
+    def write_while_saving(self) -> None:
+        """Heal, with somebody who saves each file between the last look at it and its end."""
+        plain = ours.exchange
+        saved = set()
+
+        def exchange(one: Path, other: Path) -> bool:
+            if other not in saved:
+                saved.add(other)
+                save(other)
+            return plain(one, other)
+
+        ours.exchange = exchange
         with contextlib.suppress(EditConflict):
             self.write()
 
@@ -102,6 +129,13 @@ class Scene:
         except EditConflict as error:
             found.append(str(error))
         return found
+
+
+def save(file: Path) -> None:
+    """As an editor does it that writes a file beside and renames it."""
+    beside = file.with_name("saved.swp")
+    beside.write_bytes(SAVED)
+    beside.rename(file)
 
 
 def killed_at(work: Callable[[], None], folder: Path, moment: int) -> int:
@@ -131,17 +165,13 @@ def moments(
     work: Callable[[], None],
     scene: Scene,
     set_up: Callable[[], object],
-    first: int = 1,
-    step: int = 1,
 ) -> Iterator[int]:
     """Kill at one moment after the other, each time with a fresh scene."""
-    moment = first
-    while True:
+    for moment in itertools.count(1):
         set_up()
         if killed_at(work, scene.root, moment):
             return
         yield moment
-        moment += step
 
 
 class Count:
@@ -182,8 +212,8 @@ class Count:
             self.wrong("leftovers", f"{where}: {found}")
 
 
-def run(count: Count, scene: Scene, *, twice: bool) -> None:
-    """Kill everywhere; with `twice`, the putting in order as well."""
+def run(count: Count, scene: Scene) -> None:
+    """Kill everywhere."""
     for kind, work in (("heal", scene.write), ("undo", scene.write_in_vain)):
         for moment in moments(work, scene, scene.set_up):
             where = f"{kind} of {len(scene.paths)} at {moment}"
@@ -195,12 +225,54 @@ def run(count: Count, scene: Scene, *, twice: bool) -> None:
                 killed_at(work, scene.root, moment)
 
             person_edits(count, scene, where, cut_off)
-            if twice:
-                # All pairs would be tens of thousands: each first one with some second ones.
-                for second in moments(scene.recover, scene, cut_off, 1 + moment % 29, 29):
-                    again = f"{where}, then at {second} of putting in order"
-                    count.look(scene, again)
-                    count.finish(scene, again)
+
+
+def run_with_saves(count: Count, scene: Scene) -> None:
+    """Kill everywhere while somebody saves in the worst moment: what they saved stays."""
+    is_saved = False
+    for moment in moments(scene.write_while_saving, scene, scene.set_up):
+        where = f"save in the heal of {len(scene.paths)} at {moment}"
+        count.found["kill points"] += 1
+        for _ in range(2):  # as it was left, and as the next run leaves it
+            for path, content in zip(scene.paths, scene.contents(), strict=True):
+                if content not in (OLD, NEW, SAVED):
+                    count.wrong("torn files", f"{where}: {path}")
+            scene.recover()
+        # The first one is saved before anything is in place, so that nothing may be.
+        found = set(scene.contents())
+        if found - {OLD, SAVED} or (is_saved and SAVED not in found):
+            count.wrong("lost edits", f"{where}: {scene.contents()}")
+        is_saved |= SAVED in found
+        (scene.root / "saved.swp").unlink(missing_ok=True)
+        if left := scene.leftovers():
+            count.wrong("leftovers", f"{where}: {left}")
+    if not is_saved:
+        count.wrong("unfinished", f"nothing was saved in the heal of {len(scene.paths)}")
+
+
+def run_twice(count: Count, scene: Scene, pairs: int) -> None:
+    """Kill, and kill the putting in order as well: a sample, the same one each time."""
+    chosen = random.Random(len(scene.paths))
+    works = (("heal", scene.write), ("undo", scene.write_in_vain))
+    all_moments = {}
+    for kind, work in works:
+        scene.set_up()
+        all_moments[kind] = killed_at(work, scene.root, 0)
+    while pairs:
+        kind, work = chosen.choice(works)
+        first = chosen.randint(1, all_moments[kind])
+        scene.set_up()
+        killed_at(work, scene.root, first)
+        if not (there_are := killed_at(scene.recover, scene.root, 0)):
+            continue
+        second = chosen.randint(1, there_are)
+        scene.set_up()
+        killed_at(work, scene.root, first)
+        assert killed_at(scene.recover, scene.root, second) == 0
+        where = f"{kind} of {len(scene.paths)} at {first}, then at {second} of putting in order"
+        count.look(scene, where)
+        count.finish(scene, where)
+        pairs -= 1
 
 
 def person_edits(count: Count, scene: Scene, where: str, cut_off: Callable[[], None]) -> None:
@@ -220,7 +292,18 @@ def person_edits(count: Count, scene: Scene, where: str, cut_off: Callable[[], N
             count.wrong("leftovers", f"{where}, {path} edited: {found}")
 
 
-def main(*, twice: bool) -> int:
+@contextlib.contextmanager
+def without_exchange() -> Iterator[None]:
+    """As on a system that cannot exchange files, where one is renamed over the other."""
+    plain = ours.exchange
+    ours.exchange = lambda *_: False
+    try:
+        yield
+    finally:
+        ours.exchange = plain
+
+
+def main(*, pairs: int) -> int:
     """Do all of it and print the counts; 1 where something is wrong."""
     count = Count()
     # In memory where that can be had: what a disk takes to sync is not what is looked at.
@@ -228,14 +311,21 @@ def main(*, twice: bool) -> int:
     folder = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
     try:
         for name, paths in TREES.items():
-            run(count, Scene(folder / name, paths), twice=twice)
+            scene = Scene(folder / name, paths)
+            run(count, scene)
+            run_with_saves(count, scene)
+            with without_exchange():
+                run(count, scene)
+            before = count.found["kill points"]
+            run_twice(count, scene, pairs)
+            count.found["of these, killed twice"] += count.found["kill points"] - before
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(json.dumps({**count.found, "examples": count.examples[:10]}))
     return int(bool(count.examples))
 
 
-assert replacing.os is os, "what is counted is what is called"
+assert ours.os is os, "what is counted is what is called"
 
 if __name__ == "__main__":
-    sys.exit(main(twice="--twice" in sys.argv))
+    sys.exit(main(pairs=PAIRS if "--twice" in sys.argv else 0))

@@ -1,8 +1,8 @@
 """Kills a process (signal 9) at a chosen one of its steps on files.
 
-A step is a call of one of the `os` functions below with the folder in its path, or with a
-descriptor that such a call gave. Each step has a moment before it and one after it, and a
-write has one in its middle, with half of the bytes written.
+A step is a call of one of the `os` functions below, or of `exchange`, with the folder in its
+path, or with a descriptor that such a call gave. Each step has a moment before it and one
+after it, and a write has one in its middle, with half of the bytes written.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from pytest_selfheal.source import replacing
 
 WITH_PATHS = (
     "open",
@@ -57,6 +59,8 @@ class Steps:
         for name in (*WITH_PATHS, *WITH_DESCRIPTORS):
             if hasattr(os, name):
                 setattr(os, name, self._counted(name, getattr(os, name)))
+        ours: Any = replacing
+        ours.exchange = self._counted("exchange", ours.exchange)
 
     def _counted(self, name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(plain)

@@ -18,7 +18,8 @@ from filelock import SoftFileLock
 from pytest_selfheal.errors import EditConflict
 from pytest_selfheal.records import Edit
 from pytest_selfheal.source.locks import LOCK_NAME, SOFT_LOCK_NAME
-from pytest_selfheal.source.write import recover, write_edits
+from pytest_selfheal.source.recovering import recover
+from pytest_selfheal.source.write import write_edits
 
 OLD = b"old = 1\n"
 

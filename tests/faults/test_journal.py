@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_selfheal.errors import EditConflict
-from pytest_selfheal.source.write import recover
+from pytest_selfheal.source.recovering import recover
 from tests.harness import Project, require
 from tests.scripted_server import ScriptedServer
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from pytest_selfheal.source.journal import Entry, write_journal
+from pytest_selfheal.source.recovering import recover
 from pytest_selfheal.source.replacing import new_name
-from pytest_selfheal.source.write import recover
 from tests.faults.kill_points import NEW, OLD, PERSONS, Count, Scene
 
 # What a power cut needs is an order of steps, seen in a process of its own since the
@@ -41,6 +41,7 @@ def test_every_step_of_writing() -> None:
     assert done.stdout, done.stderr
     counts = json.loads(done.stdout)
     assert counts.pop("kill points") > 200
+    assert counts.pop("of these, killed twice") == 0
     assert counts == {
         "torn files": 0, "lost edits": 0, "leftovers": 0, "unfinished": 0, "examples": []
     }  # fmt: skip
