@@ -29,7 +29,8 @@ class Repository:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.git("init", "-q", "-b", "main", *options)
-        self.git("commit", "-q", "--allow-empty", "-m", "start")
+        if "--bare" not in options:
+            self.git("commit", "-q", "--allow-empty", "-m", "start")
 
     def git(self, *arguments: str, data: bytes = b"", cwd: Path | None = None) -> str:
         env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

@@ -75,7 +75,7 @@ def _message(place: Place, mode: str) -> str:
     stub = place.stub
     if stub.status == "healed":
         where = "is written in the patch" if mode == "propose" else "was written"
-        tests = f"; {count(len(stub.tests), 'test')} hold it" if stub.tests else ""
+        tests = f", held by {count(len(stub.tests), 'test')}" if stub.tests else ""
         return f"{place.name} {where}, after {count(len(stub.attempts), 'attempt')}{tests}"
     if stub.status == "unreached":
         return f"{place.name} is not written: {stub.reason or 'no failing test reaches it'}"

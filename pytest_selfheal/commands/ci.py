@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from pytest_selfheal.ci.code_quality import code_quality
+from pytest_selfheal.ci.forges import FORGES
 from pytest_selfheal.ci.markdown import SUMMARY_BYTES, markdown
 from pytest_selfheal.ci.places import places
 from pytest_selfheal.ci.read import read_report
+from pytest_selfheal.ci.request import PREFIX, Wishes, bring
 from pytest_selfheal.ci.workflow import annotated, as_output_file, outputs
 from pytest_selfheal.errors import UsageError
 from pytest_selfheal.report._files import write_whole
@@ -62,6 +64,23 @@ def _parser() -> argparse.ArgumentParser:
     quality = add("code-quality", _code_quality, "GitLab's code quality report")
     _add_root(quality)
     quality.add_argument("--output", type=Path, help="write it to this file, not to stdout")
+    request = add(
+        "pull-request",
+        _pull_request,
+        "push the patch as a branch, and open or update its pull or merge request",
+    )
+    _add_root(request)
+    request.add_argument("--patch", type=Path, help="the patch (default: the report's)")
+    request.add_argument(
+        "--forge", choices=list(FORGES), help="whose command is called, gh or glab (default: CI's)"
+    )
+    request.add_argument("--base", help="the branch that it is for (default: the job's)")
+    request.add_argument("--branch", help=f"the branch to push (default: {PREFIX}BASE)")
+    request.add_argument("--remote", default="origin", help="where to (default: %(default)s)")
+    request.add_argument("--title", help="the request's title")
+    request.add_argument(
+        "--dry-run", action="store_true", help="push nothing and call nobody, print the request"
+    )
     return parser
 
 
@@ -110,6 +129,26 @@ def _code_quality(given: argparse.Namespace) -> int:
         _append(None, text)
     else:
         write_whole(given.output, text.encode(), "the code quality report")
+    return 0
+
+
+def _pull_request(given: argparse.Namespace) -> int:
+    wishes = Wishes(
+        root_dir=given.root,
+        report_file=given.report,
+        patch=given.patch,
+        forge=given.forge,
+        base=given.base,
+        branch=given.branch,
+        remote=given.remote,
+        title=given.title,
+        dry_run=given.dry_run,
+    )
+    url, done = bring(read_report(given.report), wishes, os.environ)
+    _append(None, f"selfheal: {done}\n")
+    told = os.environ.get("GITHUB_OUTPUT")
+    if told and not given.dry_run:
+        _append(Path(told), as_output_file({"pull-request-url": url}))
     return 0
 
 
