@@ -334,6 +334,17 @@ def test_a_patch_may_change_what_was_healed_and_nothing_else(
     assert "selfheal/" not in job.server.git("branch", "--list")
 
 
+def test_each_commit_of_a_series_is_looked_at(
+    job: Job, capfd: pytest.CaptureFixture[str]
+) -> None:
+    undone = replace(DATA, before=DATA.after, after=DATA.before)
+    job.propose("selfheal.mbox", [STEPS[0], DATA, undone], TARGETS)
+    status, said = run(capfd, "--forge=github")
+    assert status == 4
+    assert "the patch changes 'ser vices/data.txt', which is no file of a healed stub" in said
+    assert job.calls() == []
+
+
 @pytest.mark.parametrize(
     ("environ", "arguments", "status", "message"),
     [

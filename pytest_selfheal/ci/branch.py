@@ -99,9 +99,12 @@ def _commit(root_dir: Path, tree: Path, proposal: Proposal) -> str:
         folder = tree / git_prefix(root_dir)
         _git(folder, "apply", "--whitespace=nowarn", "--", patch)
         _git(tree, "add", "--all")
-    changes = _git(tree, "diff", "--cached", "--raw", "-z", "--no-renames", base)
-    _check(changes, proposal.paths)
-    if not is_mbox(patch):
+    raw = ("--raw", "-z", "--no-renames")
+    _check(_git(tree, "diff", "--cached", *raw, base), proposal.paths)
+    if is_mbox(patch):  # what one commit does the next may undo, and both are pushed
+        for commit in _git(tree, "rev-list", f"{base}..HEAD").split():
+            _check(_git(tree, "diff", *raw, f"{commit}^", commit), proposal.paths)
+    else:
         said = tree.parent / "message"
         said.write_text(f"{proposal.message}\n\n{SIGNATURE}\n", encoding="utf-8")
         _git(tree, "commit", "--quiet", f"--file={said}", env=env)
