@@ -334,9 +334,7 @@ def test_a_patch_may_change_what_was_healed_and_nothing_else(
     assert "selfheal/" not in job.server.git("branch", "--list")
 
 
-def test_each_commit_of_a_series_is_looked_at(
-    job: Job, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_each_commit_of_a_series_is_looked_at(job: Job, capfd: pytest.CaptureFixture[str]) -> None:
     undone = replace(DATA, before=DATA.after, after=DATA.before)
     job.propose("selfheal.mbox", [STEPS[0], DATA, undone], TARGETS)
     status, said = run(capfd, "--forge=github")
