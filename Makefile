@@ -51,6 +51,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action/action.yml action/*/action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci gitlab/selfheal.gitlab-ci.yml
+	$(BIN)/zizmor --offline --quiet action
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks

@@ -25,7 +25,7 @@ from pytest_selfheal.records import (
     StubReport,
 )
 from pytest_selfheal.report._text import one_line
-from pytest_selfheal.report.patch import unified_diff, write_patch
+from pytest_selfheal.report.patch import unified_diff
 from pytest_selfheal.report.progress import Progress
 from pytest_selfheal.source.private import Private
 from pytest_selfheal.source.project_files import project_files
@@ -222,14 +222,7 @@ class Conduct:
             else:
                 self._review(heal)
         if self._settings.mode == "propose":
-            # A patch of an earlier run is not what this one proposes.
-            self._settings.patch.unlink(missing_ok=True)
-        if self._settings.mode == "propose":
-            delivery.catch_up()
-            if heal.confirmed:
-                edits = heal.kit.edits(heal.confirmed)
-                write_patch(edits, self._settings.patch, heal.kit.root)
-                self._patch = str(self._settings.patch)
+            self._patch = delivery.propose(self._settings.patch)
         else:
             self._written = delivery.write()
         self._skipped |= delivery.skipped

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 from pytest_selfheal.errors import FileChanged, SelfHealError
 from pytest_selfheal.healing.catch_up import catch_up, changed_files
+from pytest_selfheal.healing.commits import commits
 from pytest_selfheal.healing.stamps import stamps
 from pytest_selfheal.recovery import heal_dir
+from pytest_selfheal.report.mbox import is_mbox, write_mbox
 from pytest_selfheal.report.patch import write_patch
 from pytest_selfheal.source.write import write_edits
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
     from pytest_selfheal.healing.kit import Kit
@@ -96,6 +100,28 @@ class Delivery:
             return True
         self.leave_out("its files changed again and again")
         return False
+
+    def propose(self, path: Path) -> str | None:
+        """Write the confirmed code as a patch, or as commits where the name ends in `.mbox`.
+
+        Returns:
+            Where, None where there was no such code.
+        """
+        # A patch of an earlier run is not what this one proposes.
+        path.unlink(missing_ok=True)
+        self.catch_up()
+        heal = self._heal
+        if not heal.confirmed:
+            return None
+        if is_mbox(path):
+            pool, model = self._preparation.pool, self._preparation.model.usage().name
+            backend = pool.backend if pool is not None else "sandbox"
+            write_mbox(
+                commits(heal, model or heal.kit.settings.model, backend), path, heal.kit.root
+            )
+        else:
+            write_patch(heal.kit.edits(heal.confirmed), path, heal.kit.root)
+        return str(path)
 
     def leave_out(self, reason: str) -> None:
         """Write nothing, for one reason; keep it as a patch."""

@@ -421,7 +421,8 @@ OPTIONS: tuple[Option, ...] = (
         metavar="PATH",
         kind="path",
         default="selfheal.patch",
-        help="propose: where the patch goes; git apply takes it from the rootdir.",
+        help="propose: where the patch goes; git apply takes it from the rootdir. One that ends in "
+        ".mbox holds a commit for each stub; git am takes it.",
     ),
     Option(
         flag="--selfheal-report",

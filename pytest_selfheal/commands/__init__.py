@@ -14,6 +14,7 @@ from pytest_selfheal.errors import SelfHealError
 COMMANDS = {
     "staged": "heal what the staged tests need; arguments are pytest's (a pre-commit hook)",
     "check": "list the unhealed stubs of these files, or of all (a pre-commit hook)",
+    "ci": "show a run in CI, from its JSON report: ci --help lists how",
 }
 """Every command and what it does, in the order in which they are listed."""
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import difflib
 import io
+import os
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pytest_selfheal.git import object_format, object_name
 from pytest_selfheal.records import Edit
 from pytest_selfheal.report._files import write_whole
 from pytest_selfheal.report._text import one_line, visible
@@ -40,7 +42,12 @@ def unified_diff(edit: Edit) -> str:
     return visible(header + "".join(lines))
 
 
-def git_patch(edits: Sequence[Edit], *, prefix: str = "") -> bytes:
+def git_patch(
+    edits: Sequence[Edit],
+    *,
+    prefix: str = "",
+    index_lines: Mapping[str, str] | None = None,
+) -> bytes:
     """Give edits as one patch that `git apply` takes from the rootdir, byte for byte.
 
     Args:
@@ -48,15 +55,39 @@ def git_patch(edits: Sequence[Edit], *, prefix: str = "") -> bytes:
             nothing leaves no trace.
         prefix: Where the rootdir is within its git work tree (`git_prefix`), such as
             `services/ledger/`; empty where it is the top, or in no work tree.
+        index_lines: By path, what names a file's content for a three-way merge.
     """
     changed = sorted((edit for edit in edits if edit.before != edit.after), key=_path_of)
     from_top = _counts_from_top([edit.path for edit in changed], prefix)
     before_path = prefix if from_top else ""
     return b"".join(
-        _headers(before_path + edit.path, with_git_line=from_top)
+        _headers(
+            before_path + edit.path,
+            with_git_line=from_top,
+            index_line=(index_lines or {}).get(edit.path, "") if from_top else "",
+        )
         + b"".join(_hunks(edit.before, edit.after))
         for edit in changed
     )
+
+
+def full_patch(edit: Edit, prefix: str, index_line: str) -> bytes:
+    """Give an edit as `git format-patch` would: its path from the top of the work tree.
+
+    Args:
+        edit: What changed; it must change something.
+        prefix: Where the rootdir is within its git work tree.
+        index_line: What `index_line` gives for it.
+    """
+    head = _headers(prefix + edit.path, with_git_line=True, index_line=index_line)
+    return head + b"".join(_hunks(edit.before, edit.after))
+
+
+def index_line(edit: Edit, root_dir: Path, hash_name: str) -> str:
+    """What names a file's content before and after: a three-way merge looks it up."""
+    mode = "100755" if os.access(root_dir / edit.path, os.X_OK) else "100644"
+    before, after = (object_name(text, hash_name) for text in (edit.before, edit.after))
+    return f"index {before}..{after} {mode}\n"
 
 
 def _path_of(edit: Edit) -> str:
@@ -90,19 +121,22 @@ def write_patch(edits: Sequence[Edit], path: Path, root_dir: Path) -> None:
     Raises:
         SelfHealError: It cannot be written; one line.
     """
-    write_whole(path, git_patch(edits, prefix=git_prefix(root_dir)), "the patch")
+    hash_name = object_format(root_dir)
+    lines = {edit.path: index_line(edit, root_dir, hash_name) for edit in edits}
+    patch = git_patch(edits, prefix=git_prefix(root_dir), index_lines=lines)
+    write_whole(path, patch, "the patch")
 
 
 # --- names -----------------------------------------------------------------------------
 
 
-def _headers(path: str, *, with_git_line: bool) -> bytes:
+def _headers(path: str, *, with_git_line: bool, index_line: str = "") -> bytes:
     old, new = _quoted(f"a/{path}"), _quoted(f"b/{path}")
     # As git does it: a tab ends a name that has a space, or `patch` would take the rest
     # for a date.
     end = "\t\n" if " " in path and not old.startswith('"') else "\n"
     git_line = f"diff --git {old} {new}\n" if with_git_line else ""
-    return f"{git_line}--- {old}{end}+++ {new}{end}".encode("ascii")
+    return f"{git_line}{index_line}--- {old}{end}+++ {new}{end}".encode("ascii")
 
 
 def _quoted(name: str) -> str:

@@ -13,6 +13,7 @@ from pytest_selfheal.records import (
     StubReport,
 )
 from pytest_selfheal.report._text import count, how, one_line, visible
+from pytest_selfheal.report.mbox import is_mbox
 
 if TYPE_CHECKING:
     import pytest
@@ -135,8 +136,9 @@ def _remarks(report: HealReport) -> Iterator[Line]:
 def _patch(report: HealReport) -> Iterator[Line]:
     if report.patch:
         path = one_line(report.patch)
+        command = "git am" if is_mbox(path) else "git apply"
         yield (
-            f"patch: {path} (apply it from the rootdir with: git apply {shlex.quote(path)})",
+            f"patch: {path} (apply it from the rootdir with: {command} {shlex.quote(path)})",
             _PLAIN,
         )
 
