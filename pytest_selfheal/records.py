@@ -295,6 +295,8 @@ class Attempt:
     """From the request to the reply, waiting for a rate limit included."""
     input_tokens: int = 0
     output_tokens: int = 0
+    is_reviewers: bool = False
+    """The code was written by whoever reviewed the model's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -213,7 +213,7 @@ def test_review_writes_what_is_accepted_and_nothing_else(project: Project) -> No
         "src/calc.py::mul": "healed",
         "src/more.py::neg": "skipped",
     }
-    assert run.output.count("write it? [y]es, [n]o, [q]uit: ") == 5
+    assert run.output.count("write it? [y]es, [n]o, [e]dit, [r]etry, [q]uit: ") == 5
     assert "+    return a - b" in run.output, "the diff was not shown"
     assert list(run.changed) == ["src/calc.py"]
     text = run.text("src/calc.py")

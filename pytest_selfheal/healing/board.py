@@ -90,7 +90,7 @@ class Board:
     def left(self, key: str) -> int:
         """How many more replies may be tried for a stub."""
         allowed = self.stubs[key].options.attempts or self._attempts
-        return allowed - len(self.history.get(key, ()))
+        return allowed - sum(not each.is_reviewers for each in self.history.get(key, ()))
 
     def writable(self) -> dict[str, Piece]:
         """The code that may be confirmed: that of stubs all of whose tests are green."""
