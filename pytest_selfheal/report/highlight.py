@@ -6,12 +6,11 @@ pytest brings Pygments along; where it is missing, the colours of the diff stay.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 _RESET = "\x1b[0m"
 _BOLD, _RED, _GREEN, _CYAN = "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[36m"
-_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
 def coloured_diff(diff: str, *, syntax: bool = True) -> list[str]:
@@ -21,17 +20,13 @@ def coloured_diff(diff: str, *, syntax: bool = True) -> list[str]:
         diff: One file's, without control characters.
         syntax: Whether the code has colours of its own.
     """
-    lines: list[str] = []
-    hunk: list[str] = []
-    for line in diff.rstrip("\n").split("\n"):
-        if line.startswith("@@"):
-            lines += [*_hunk(hunk, syntax), f"{_CYAN}{line}{_RESET}"]
-            hunk = []
-        elif not lines or (not hunk and not lines[-1].startswith(_CYAN)):
-            lines.append(f"{_BOLD}{line}{_RESET}")
-        else:
-            hunk.append(line)
-    return [*lines, *_hunk(hunk, syntax)]
+    lines = diff.rstrip("\n").split("\n")
+    starts = [number for number, line in enumerate(lines) if line.startswith("@@")]
+    starts.append(len(lines))
+    shown = [f"{_BOLD}{line}{_RESET}" for line in lines[: starts[0]]]
+    for start, end in pairwise(starts):
+        shown += [f"{_CYAN}{lines[start]}{_RESET}", *_hunk(lines[start + 1 : end], syntax)]
+    return shown
 
 
 def _hunk(lines: Sequence[str], syntax: bool) -> Iterator[str]:
