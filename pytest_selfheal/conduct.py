@@ -25,6 +25,7 @@ from pytest_selfheal.records import (
     StubReport,
 )
 from pytest_selfheal.report._text import one_line
+from pytest_selfheal.report.live_lines import Budget, spending
 from pytest_selfheal.report.patch import unified_diff, write_patch
 from pytest_selfheal.report.progress import Progress
 from pytest_selfheal.source.project_files import project_files
@@ -143,15 +144,17 @@ class Conduct:
         self._deliver(heal)
 
     def _make_progress(self) -> Progress:
-        writer = getattr(self._reporter, "_tw", None)
+        writer, settings = getattr(self._reporter, "_tw", None), self._settings
+        budget = Budget(
+            requests=settings.max_requests, tokens=settings.max_tokens, cost=settings.max_cost
+        )
         progress = Progress(
             writer._file if writer is not None else io.StringIO(),
             verbosity=int(self._config.get_verbosity()) if writer is not None else -1,
             color=bool(writer is not None and writer.hasmarkup),
+            spent=lambda: spending(self._preparation.model.usage(), budget),
         )
-        self._preparation.on_wait = lambda seconds, reason: progress.stage(
-            "the model", 0, 0, "waiting", f"{seconds:.0f} s: {reason}"
-        )
+        self._preparation.on_wait = progress.waiting
         return progress
 
     def _end_early(self, heal: Heal) -> None:

@@ -118,7 +118,7 @@ class Reviewing:
         heal = self._heal
         executor = DaemonExecutor(1, "selfheal-review")
         with self._make_progress() as progress:
-            progress.start(1)
+            progress.count(heal.board.counts())
             heal.kit = dataclasses.replace(heal.kit, progress=progress)
             try:
                 future = executor.submit(work)

@@ -82,7 +82,7 @@ class _Loop:
         label = label_of(kit, group)
         while len(self._attempts) < self._limit:
             number = len(self._attempts) + 1
-            kit.progress.stage(label, number, self._limit, "asking")
+            kit.progress.stage(label, number, self._limit, "asking", tests=self._standing())
             kit.pool.prepare(2)  # one for this reply, and one for what follows it
             try:
                 shown = self._snapshot.code.including(group.earlier_code)
@@ -94,7 +94,7 @@ class _Loop:
                     why = f"the model gave up: {reply.gave_up}"
                     self._note(Attempt(verdict="unusable", why=why), reply, asking_seconds)
                     return self._end(reason=reply.gave_up)
-                kit.progress.stage(label, number, self._limit, "verifying")
+                kit.progress.stage(label, number, self._limit, "verifying", tests=self._standing())
                 step = self._try(reply)
             except (ModelUnavailable, SandboxFailed, EditConflict) as error:
                 return self._end(reason=str(error))
@@ -112,6 +112,13 @@ class _Loop:
                 if blamed:
                     return self._end(reason=last_why(self._attempts), joint_with=blamed)
         return self._end(reason=last_why(self._attempts))
+
+    def _standing(self) -> tuple[int, int]:
+        """How many of the group's tests were green the last time, and of how many."""
+        judgement = self._last.judgement if self._last is not None else None
+        results = self._snapshot.results if judgement is None else judgement.results
+        green = {each.nodeid for each in results if each.outcome == "passed"}
+        return sum(nodeid in green for nodeid in self._group.tests), len(self._group.tests)
 
     def _note(self, attempt: Attempt, reply: Reply, asking_seconds: float) -> None:
         attempt = replace(

@@ -13,7 +13,7 @@ from pytest_selfheal.errors import EditConflict, Refused, SandboxFailed, Unusabl
 from pytest_selfheal.healing.board import Group, GroupEnd
 from pytest_selfheal.healing.code import Code
 from pytest_selfheal.healing.confirm import Confirmation
-from pytest_selfheal.healing.group_loop import Snapshot, heal_group
+from pytest_selfheal.healing.group_loop import Snapshot, heal_group, label_of
 from pytest_selfheal.healing.groups import last_why
 from pytest_selfheal.healing.judge import judge, last_error_line, tracebacks
 from pytest_selfheal.healing.run import Heal
@@ -60,15 +60,16 @@ class Reviser:
         """
         heal, kit = self._heal, self._heal.kit
         group = self._group(key, heal.board.history.get(key, ()))
-        kit.progress.stage(kit.stubs[key].target, 0, 0, "verifying")
+        kit.progress.stage("your edit", 0, 0, "verifying")
         reply = Reply(text=code, blocks=(code,))
         try:
             piece = kit.candidate(group, reply).pieces[0]
             rest = self._rest(key)
             outcome = kit.verify(group.tests, rest.including({key: piece}), under_trial=(key,))
         except (Unusable, EditConflict, Refused) as error:
-            why = str(error).replace("the reply", "the edit")
-            return Revision(problem=why)
+            return Revision(problem=str(error).replace("the reply", "the edit"))
+        finally:
+            kit.progress.drop("your edit")
         if outcome.ending == "sandbox-failed":
             raise SandboxFailed(outcome.why)
         judgement = judge(outcome, group.tests, lambda _: False, heal.board.flaky)
@@ -109,6 +110,8 @@ class Reviser:
         # Red as it is without the code, so that the prompt tells what is to turn green.
         rest = self._rest(key)
         tests = self._group(key, ()).tests
+        label = label_of(heal.kit, self._group(key, ()))
+        heal.kit.progress.stage(label, 0, 0, "tracing")
         before = run_tests(heal.kit, tests, rest, timeout_seconds=heal.suite_seconds())
         wanted = Attempt(
             verdict="refused",
@@ -118,6 +121,7 @@ class Reviser:
         group = self._group(key, (*history[:-1], wanted), left)
         snapshot = Snapshot(results=before.results, code=rest, suite_seconds=heal.suite_seconds())
         end = heal_group(heal.kit, group, snapshot)
+        heal.kit.progress.drop(label)
         made = end.attempts[len(group.attempts) :]
         end = replace(end, group=self._group(key, history), attempts=(*history, *made))
         if key not in end.pieces:

@@ -163,7 +163,7 @@ class Heal:
                 self._trace_guards()
         finally:
             self.kit.progress.drop(label)
-        self.kit.progress.start(self.board.to_do())
+        self.kit.progress.count(self.board.counts())
 
     def _trace_guards(self) -> None:
         """See which of the tests that pass reach living functions.
@@ -215,6 +215,8 @@ class Heal:
             if key in self.board.failed:
                 target = self.kit.stubs[key].target
                 self.kit.progress.done(target, "unhealed", self.board.failed[key])
+        if self.kit.progress.wants_counts():
+            self.kit.progress.count(self.board.counts())
 
     def _conflict(self, end: GroupEnd) -> str | None:
         """Why a group's code does not go together with what others found meanwhile."""
@@ -290,6 +292,7 @@ class Heal:
 
     def confirming(self, pieces: Code) -> Confirmation:
         """Run everything with this code in place; nothing is noted of it yet."""
+        self.kit.progress.count(self.board.counts())
         self.kit.progress.stage("all together", 0, 0, "confirming")
         try:
             return confirm(self.kit, pieces, self._selection(pieces), self.suite_seconds())
