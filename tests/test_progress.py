@@ -176,7 +176,7 @@ def test_lines_keep_to_the_terminals_size(clock: Clock) -> None:
         "| …語/long_1.py::f…",
         "| …語/long_2.py::f…",
         "  and 6 more",
-        "| waiting 30 s: --s…",
+        "| waiting 30 s: --…",
         "selfheal: 0/9 gree…",
     ]
     assert all(cells(line) <= 19 for line in screen.shown)
