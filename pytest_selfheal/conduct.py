@@ -9,7 +9,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from pytest_selfheal.assemble import HookRelay, uncaptured
+from pytest_selfheal.assemble import HookRelay
 from pytest_selfheal.delivery import Delivery
 from pytest_selfheal.errors import SelfHealError
 from pytest_selfheal.healing.board import key_of
@@ -25,6 +25,7 @@ from pytest_selfheal.records import (
     StubReport,
 )
 from pytest_selfheal.report._text import one_line
+from pytest_selfheal.report.live_lines import Budget, spending
 from pytest_selfheal.report.patch import unified_diff
 from pytest_selfheal.report.progress import Progress
 from pytest_selfheal.source.private import Private
@@ -128,18 +129,9 @@ class Conduct:
 
     def _run(self) -> None:
         found = self._preparation.found
-        writer = getattr(self._reporter, "_tw", None)
-        verbosity = int(self._config.get_verbosity())
-        with Progress(
-            writer._file if writer is not None else io.StringIO(),
-            verbosity=verbosity if writer is not None else -1,
-            color=bool(writer is not None and writer.hasmarkup),
-        ) as progress:
+        with self._make_progress() as progress:
             samplers = DaemonExecutor(self._settings.jobs, "selfheal-sample")
             kit = dataclasses.replace(self.kit(found, progress), executor=samplers)
-            self._preparation.on_wait = lambda seconds, reason: progress.stage(
-                "the model", 0, 0, "waiting", f"{seconds:.0f} s: {reason}"
-            )
             heal = self._heal = Heal.of(kit, self._record)
             executor = DaemonExecutor(self._settings.jobs, "selfheal-group")
             try:
@@ -153,6 +145,20 @@ class Conduct:
             self._notes.append(heal.problem)
         self._notes += [*kit.pool.notes, *heal.notes()]
         self._deliver(heal)
+
+    def _make_progress(self) -> Progress:
+        writer, settings = getattr(self._reporter, "_tw", None), self._settings
+        budget = Budget(
+            requests=settings.max_requests, tokens=settings.max_tokens, cost=settings.max_cost
+        )
+        progress = Progress(
+            writer._file if writer is not None else io.StringIO(),
+            verbosity=int(self._config.get_verbosity()) if writer is not None else -1,
+            color=bool(writer is not None and writer.hasmarkup),
+            spent=lambda: spending(self._preparation.model.usage(), budget),
+        )
+        self._preparation.on_wait = progress.waiting
+        return progress
 
     def _end_early(self, heal: Heal) -> None:
         """After an interrupt: ask for no more, and confirm what is green.
@@ -219,7 +225,7 @@ class Conduct:
         if self._settings.mode == "review":
             if set(self._interrupts.received) - {signal.SIGINT}:
                 delivery.leave_out("the run was ended before it was reviewed")
-            else:
+            elif heal.confirmed:
                 self._review(heal)
         if self._settings.mode == "propose":
             self._patch = delivery.propose(self._settings.patch)
@@ -244,22 +250,13 @@ class Conduct:
         return bool(shown or self._config.hook.pytest_selfheal_healed.get_hookimpls())
 
     def _review(self, heal: Heal) -> None:
-        from pytest_selfheal.report.review import ask_for_each
+        from pytest_selfheal.reviewing import Reviewing
 
-        # As they stand in the project, not as they happened to turn green.
-        places = {key: number for number, key in enumerate(heal.kit.stubs)}
-        in_order = sorted(heal.healed(), key=lambda each: places[each.key])
-        with uncaptured(self._config), self._interrupts.allowed():
-            refused = ask_for_each(
-                self._reporter,
-                [(each.key, unified_diff(each.edit), each.tests) for each in in_order],
-            )
-        before = set(heal.confirmed)
-        heal.drop(refused)
-        for key in refused:
-            self._skipped[key] = "the reviewer said no"
-        for key in before - set(heal.confirmed) - set(refused):
-            self._skipped[key] = "its tests need code that the reviewer did not take"
+        reviewing = Reviewing(self._config, heal, self._interrupts, self._make_progress)
+        try:
+            reviewing.run()
+        finally:
+            self._skipped |= reviewing.skipped
 
     # --- the report ----------------------------------------------------------------------
 

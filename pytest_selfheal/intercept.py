@@ -69,19 +69,27 @@ class Interceptor:
             from pytest_selfheal.explain import find_target
 
             self._explained = find_target(config.rootpath, explained)
-        elif settings.mode == "review" and not settings.show_prompt and not self._has_terminal():
-            raise UsageError(
-                "--selfheal-mode=review asks on the terminal, and standard input is none: "
-                "use propose, or run it in a terminal"
-            )
+        elif settings.mode == "review" and not settings.show_prompt:
+            self._check_terminal()
         if settings.replay is not None:
             self._check_recording()
 
-    def _has_terminal(self) -> bool:
+    def _check_terminal(self) -> None:
         from pytest_selfheal.assemble import uncaptured
 
+        asks = "--selfheal-mode=review asks on the terminal"
+        if self._reporter is None:
+            raise UsageError(f"{asks}, and -p no:terminal takes it away: use propose")
         with uncaptured(self._config):
-            return bool(sys.__stdin__ and sys.__stdin__.isatty())
+            if not sys.__stdin__ or not sys.__stdin__.isatty():
+                raise UsageError(
+                    f"{asks}, and standard input is none: use propose, or run it in a terminal"
+                )
+
+    @property
+    def _reporter(self) -> Any:
+        """pytest's terminal reporter, None where `-p no:terminal` keeps it away."""
+        return self._config.pluginmanager.get_plugin("terminalreporter")
 
     # --- before the tests ----------------------------------------------------------------
 
@@ -230,9 +238,17 @@ class Interceptor:
             self._write_reports(self._report)
             if self._report.exit_status != exitstatus:
                 session.exitstatus = self._report.exit_status
+        if self._reporter is None and (self._explanation or self._settings.mode == "check"):
+            # They are run for what they print, and nobody else prints it.
+            from pytest_selfheal.report.plain import PlainReporter
+
+            self._show(PlainReporter(sys.stdout))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show what came of it."""
+        self._show(terminalreporter)
+
+    def _show(self, terminalreporter: Any) -> None:
         if self._explanation:
             from pytest_selfheal.explain import write
 
@@ -334,8 +350,7 @@ class Interceptor:
                 self._say(str(error), red=True)
 
     def _say(self, line: str, **colour: bool) -> None:
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
+        if self._reporter is not None:
             from pytest_selfheal.report._text import one_line
 
-            reporter.write_line(f"selfheal: {one_line(line)}", **colour)
+            self._reporter.write_line(f"selfheal: {one_line(line)}", **colour)

@@ -347,6 +347,8 @@ class Attempt:
     """How it was asked for."""
     model: str = ""
     """Who wrote it."""
+    is_reviewers: bool = False
+    """The code was written by whoever reviewed the model's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

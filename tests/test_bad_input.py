@@ -166,6 +166,11 @@ REFUSED_BEFORE_THE_TESTS = {
         files={"rec.jsonl": HEADER + EXCHANGE},
         said=("--selfheal-mode=review", "standard input"),
     ),
+    "review-without-a-terminal-reporter": Case(
+        arguments=(REPLAY, "--selfheal-mode=review", "-p", "no:terminal"),
+        files={"rec.jsonl": HEADER + EXCHANGE},
+        said=("--selfheal-mode=review", "-p no:terminal takes it away"),
+    ),
 }
 
 

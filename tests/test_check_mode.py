@@ -90,7 +90,11 @@ FILES = {
 NO_DOCKER = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 
 
-@pytest.mark.parametrize("more", [("--collect-only",), ("--co", "-q"), ("-n2",), ()], ids=str)
+@pytest.mark.parametrize(
+    "more",
+    [("--co", "-q"), ("--co", "-qq"), ("--co", "-p", "no:terminal"), ("-n2",), ()],
+    ids=str,
+)
 def test_it_lists_what_is_unhealed_and_what_no_test_names(
     tmp_path: Path, more: tuple[str, ...]
 ) -> None:
@@ -101,6 +105,10 @@ def test_it_lists_what_is_unhealed_and_what_no_test_names(
         "calc.py::add": "marked, not written yet",
         "calc.py::lonely": "marked, not written yet; no test names it",
     }
+    # It is what was asked for, so it is said with less than pytest's usual words as well.
+    lonely = "unhealed  calc.py::lonely\n          marked, not written yet; no test names it\n"
+    assert (lonely in run.output) == ("-qq" not in more)
+    assert "selfheal check: 2 unhealed" in run.output
     # Nothing is run where only collecting was asked for.
     assert ("was_run" in run.changed) == ("-n2" in more or not more)
 

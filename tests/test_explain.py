@@ -102,9 +102,10 @@ def test_a_stub_that_nothing_reaches(project: Project) -> None:
     assert "nothing would be asked for it: no failing test reaches it as things stand" in output
 
 
-def test_a_run_that_is_green(project: Project) -> None:
+@pytest.mark.parametrize("more", [(), ("-p", "no:terminal"), ("-q",)], ids=str)
+def test_a_run_that_is_green(project: Project, more: tuple[str, ...]) -> None:
     project.write({"test_calc.py": "def test_green():\n    pass\n"})
-    run = project.heal(LANDLOCK, "--selfheal-explain=nobody")
+    run = project.heal(LANDLOCK, "--selfheal-explain=nobody", *more)
     assert run.status == 0, run.output
     assert "nothing would be asked for it: no test fails" in run.output
 

@@ -1,18 +1,13 @@
-"""What is done with green code: applied, proposed, reviewed, or only listed; and what is shown."""
+"""What is done with green code: applied, proposed, or only listed; and what is shown."""
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.harness import TIMEOUT_SECONDS, Project, Run, python, require
+from tests.harness import Project, python, require
 from tests.scripted_server import ScriptedServer
 
 LANDLOCK = "--selfheal-sandbox=landlock"
@@ -154,94 +149,6 @@ def test_check_lists_what_is_unhealed_and_calls_nobody(
     assert run.report is not None
     assert run.report["model"]["requests"] == 0
     assert run.report["sandbox"] == {"backend": None, "verifications": 0}
-
-
-# --- review ----------------------------------------------------------------------------
-
-
-def review(project: Project, answers: Sequence[str], *arguments: str) -> Run:
-    """Run in review mode on a terminal of its own, giving an answer to each question."""
-    before = project.files()
-    project.report_file.unlink(missing_ok=True)
-    master, slave = pty.openpty()
-    with ScriptedServer(REPLIES) as server:
-        process = subprocess.Popen(
-            project.command(LANDLOCK, "--selfheal-mode=review", *arguments, server=server),
-            cwd=project.root,
-            env=project.environment(server),
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-        )
-        os.close(slave)
-        try:
-            output = _converse(process, master, list(answers))
-            status = process.wait(TIMEOUT_SECONDS)
-        finally:
-            process.kill()
-            os.close(master)
-    return project.outcome(status, output.replace(b"\r\n", b"\n"), before)
-
-
-def _converse(process: subprocess.Popen[bytes], master: int, answers: list[str]) -> bytes:
-    question = b"[q]uit: "
-    output = b""
-    asked = 0
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while time.monotonic() < deadline:
-        if select.select([master], [], [], 0.1)[0]:
-            try:
-                part = os.read(master, 2**16)
-            except OSError:  # the other end was closed with the process's end
-                return output
-            output += part
-        if output.count(question) > asked and answers:
-            asked = output.count(question)
-            os.write(master, answers.pop(0).encode() + b"\n")
-        if process.poll() is not None and not select.select([master], [], [], 0)[0]:
-            return output
-    raise AssertionError(f"the run went on for {TIMEOUT_SECONDS} s\n{output.decode()}")
-
-
-def test_review_writes_what_is_accepted_and_nothing_else(project: Project) -> None:
-    run = review(project, ["y", "maybe", "N", "yes", "q"])
-    assert run.status == 1, run.output
-    assert run.statuses() == {
-        "src/calc.py::add": "healed",
-        "src/calc.py::sub": "skipped",
-        "src/calc.py::mul": "healed",
-        "src/more.py::neg": "skipped",
-    }
-    assert run.output.count("write it? [y]es, [n]o, [q]uit: ") == 5
-    assert "+    return a - b" in run.output, "the diff was not shown"
-    assert list(run.changed) == ["src/calc.py"]
-    text = run.text("src/calc.py")
-    assert "return a + b" in text
-    assert "return a * b" in text
-    assert "# selfheal\ndef sub(a: int, b: int) -> int:\n    ...\n" in text
-    assert run.stubs["src/calc.py::sub"]["reason"] == "the reviewer said no"
-    assert run.report is not None
-    assert run.report["tests"]["still_failing"] == [
-        "test_calc.py::test_sub",
-        "test_calc.py::test_neg",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("answers", "status", "changed"),
-    [
-        (["y", "Y", "y", "y"], 0, ["src/calc.py", "src/more.py"]),
-        (["q"], 1, []),
-    ],
-    ids=["all", "quit-at-once"],
-)
-def test_review_of_all_or_nothing(
-    project: Project, answers: Sequence[str], status: int, changed: Sequence[str]
-) -> None:
-    run = review(project, answers)
-    assert run.status == status, run.output
-    assert list(run.changed) == changed
 
 
 # --- what is shown ---------------------------------------------------------------------

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_selfheal.records import Status
+from pytest_selfheal.records import ModelUsage, Status
 from pytest_selfheal.report import progress as progress_module
 from pytest_selfheal.report._text import cells
+from pytest_selfheal.report.live_lines import Budget, Counts, spending
 from pytest_selfheal.report.progress import Progress
 
 
@@ -99,21 +100,23 @@ def progress(screen: Screen, clock: Clock) -> Iterator[Progress]:
 
 
 def test_a_line_for_each_stub_in_work(progress: Progress, screen: Screen, clock: Clock) -> None:
-    progress.start(3)
+    progress.count(Counts(stubs=3, tests=7, green_tests=2))
     progress.stage("a.py::f", 1, 5, "asking")
     clock.now += 3.4
-    progress.stage("b.py::g", 2, 5, "verifying", "2 tests")
+    progress.stage("b.py::g", 2, 5, "verifying", tests=(1, 2))
     assert screen.shown == [
-        "selfheal: 0 of 3 done  3s",
         "| a.py::f  attempt 1 of 5  asking  3s",
-        "| b.py::g  attempt 2 of 5  verifying 2 tests  0s",
+        "| b.py::g  attempt 2 of 5  verifying  1 of 2 tests green  0s",
+        "selfheal: 0 of 3 stubs green  2 of 7 tests green  3s",
     ]
-    progress.stage("a.py::f", 0, 0, "waiting")
-    assert screen.shown[1] == "| a.py::f  waiting  0s"
+    progress.stage("a.py::f", 0, 0, "tracing", "5 tests")
+    assert screen.shown[0] == "| a.py::f  tracing 5 tests  0s"
+    progress.count(Counts(stubs=3, green_stubs=1, given_up=1))
+    assert screen.shown[-1] == "selfheal: 1 of 3 stubs green, 1 given up  3s"
 
 
 def test_what_is_done_stays_above(progress: Progress, screen: Screen) -> None:
-    progress.start(2)
+    progress.count(Counts(stubs=2))
     progress.stage("a.py::f", 1, 5, "asking")
     progress.stage("b.py::g", 1, 5, "asking")
     progress.done("a.py::f", "healed", "1 attempt")
@@ -121,35 +124,34 @@ def test_what_is_done_stays_above(progress: Progress, screen: Screen) -> None:
     assert screen.shown == [
         "healed    a.py::f  1 attempt",
         "the budget is used up",
-        "selfheal: 1 of 2 done  0s",
         "| b.py::g  attempt 1 of 5  asking  0s",
+        "selfheal: 0 of 2 stubs green  0s",
     ]
     progress.done("b.py::g", "unhealed")
     assert screen.shown[2:] == ["unhealed  b.py::g"]
-    assert progress.finished == 2
 
 
 def test_a_groups_line_can_go(progress: Progress, screen: Screen) -> None:
-    progress.start(2)
+    progress.count(Counts(stubs=2))
     progress.stage("a.py::f, b.py::g", 1, 5, "asking")
     progress.drop("a.py::f, b.py::g")
-    assert screen.shown == ["selfheal: 0 of 2 done  0s"]
+    assert screen.shown == []
 
 
 def test_closing_leaves_only_what_stays(progress: Progress, screen: Screen) -> None:
-    progress.start(2)
+    progress.count(Counts(stubs=2))
     progress.stage("a.py::f", 1, 5, "asking")
     progress.note("stays")
     progress.close()
     progress.close()
     progress.stage("b.py::g", 1, 5, "asking")
     progress.note("too late")
-    progress.start(9)
+    progress.count(Counts(stubs=9))
     assert screen.shown == ["stays"]
 
 
 def test_pausing_clears_the_lines_for_a_question(progress: Progress, screen: Screen) -> None:
-    progress.start(1)
+    progress.count(Counts(stubs=1))
     progress.stage("a.py::f", 1, 5, "asking")
     with progress.paused():
         assert screen.shown == []
@@ -157,29 +159,114 @@ def test_pausing_clears_the_lines_for_a_question(progress: Progress, screen: Scr
         screen.write("write it? [y/n] y\n")
     assert screen.shown == [
         "write it? [y/n] y",
-        "selfheal: 0 of 1 done  0s",
         "| a.py::f  attempt 2 of 5  asking  0s",
+        "selfheal: 0 of 1 stub green  0s",
     ]
 
 
 def test_lines_keep_to_the_terminals_size(clock: Clock) -> None:
     screen = Screen(columns=20, rows=10)
     progress = Progress(screen, refresh_seconds=None, clock=clock)
-    progress.start(9)
+    progress.count(Counts(stubs=9))
     for number in range(9):
         progress.stage(f"src/語/long_{number}.py::f", 1, 5, "asking")
-    assert len(screen.shown) == 5
-    assert screen.shown[-1] == "  and 6 more"
-    assert screen.shown[1] == "| src/語/long_0.py…"
+    progress.waiting(30, "--selfheal-rpm=6")
+    assert screen.shown == [
+        "| …語/long_0.py::f…",
+        "| …語/long_1.py::f…",
+        "| …語/long_2.py::f…",
+        "  and 6 more",
+        "| waiting 30 s: --…",
+        "selfheal: 0/9 gree…",
+    ]
     assert all(cells(line) <= 19 for line in screen.shown)
 
 
+@pytest.mark.parametrize(
+    ("columns", "line", "totals"),
+    [
+        (
+            40,
+            "| …module.py::Class.f 2/5 asking 1/3 0s",
+            "selfheal: 1/9 green, 2 given up  0s",
+        ),
+        (
+            80,
+            "| …package/a_module.py::Class.f  attempt 2 of 5  asking  1 of 3 tests green  0s",
+            "selfheal: 1 of 9 stubs green, 2 given up  4 of 8 tests green  0s  3 requests",
+        ),
+        (
+            140,
+            "| src/package/a_module.py::Class.f  attempt 2 of 5  asking  1 of 3 tests green  0s",
+            "selfheal: 1 of 9 stubs green, 2 given up  4 of 8 tests green  0s  3 requests  "
+            "90 tokens (10 left)",
+        ),
+    ],
+)
+def test_the_most_that_a_width_has_room_for(
+    columns: int, line: str, totals: str, clock: Clock
+) -> None:
+    screen = Screen(columns=columns)
+    spent = ["3 requests", "90 tokens (10 left)"]
+    progress = Progress(screen, refresh_seconds=None, clock=clock, spent=lambda: spent)
+    progress.count(Counts(stubs=9, green_stubs=1, given_up=2, tests=8, green_tests=4))
+    progress.stage("src/package/a_module.py::Class.f", 2, 5, "asking", tests=(1, 3))
+    assert screen.shown == [line, totals]
+
+
+def test_a_wait_goes_when_it_is_over(progress: Progress, screen: Screen, clock: Clock) -> None:
+    progress.stage("a.py::f", 1, 5, "asking")
+    progress.waiting(12, "--selfheal-rpm=6")
+    progress.waiting(2, "--selfheal-rpm=6")
+    progress.waiting(0, "another process asks the same")
+    clock.now += 5
+    progress.stage("a.py::f", 1, 5, "asking")
+    assert screen.shown == [
+        "| a.py::f  attempt 1 of 5  asking  0s",
+        "| waiting 7 s: --selfheal-rpm=6",
+        "| waiting: another process asks the same",
+    ]
+    clock.now += 8
+    progress.stage("a.py::f", 1, 5, "asking")
+    assert screen.shown == ["| a.py::f  attempt 1 of 5  asking  0s"]
+
+
+def test_a_model_of_somebody_elses_that_cannot_count(screen: Screen, clock: Clock) -> None:
+    def spent() -> list[str]:
+        raise RuntimeError("no")
+
+    progress = Progress(screen, refresh_seconds=None, clock=clock, spent=spent)
+    progress.count(Counts(stubs=1))
+    progress.stage("a.py::f", 1, 5, "asking")
+    assert screen.shown[-1] == "selfheal: 0 of 1 stub green  0s"
+
+
+def test_counting_is_not_wanted_all_the_time(progress: Progress, clock: Clock) -> None:
+    progress.count(Counts())
+    assert not progress.wants_counts()
+    clock.now += 1
+    assert progress.wants_counts()
+    progress.close()
+    assert not progress.wants_counts()
+
+
+def test_what_was_spent_and_what_is_left() -> None:
+    usage = ModelUsage(requests=3, input_tokens=1000, output_tokens=200, cost=0.25)
+    assert spending(usage, Budget()) == ["3 requests", "1200 tokens", "$0.2500"]
+    assert spending(usage, Budget(requests=4, tokens=1000, cost=1)) == [
+        "3 requests (1 left)",
+        "1200 tokens (0 left)",
+        "$0.2500 ($0.75 left)",
+    ]
+    assert spending(ModelUsage(cost=0.0), Budget()) == ["0 requests", "0 tokens"]
+
+
 def test_text_from_elsewhere_is_cleaned(progress: Progress, screen: Screen) -> None:
-    progress.start(2)
+    progress.count(Counts(stubs=2))
     progress.stage("a\x1b[2J.py::f\n", 1, 5, "asking", "\x1b]0;x\x07\r\nnow\x00")
     progress.done("b\x1b[9A.py::g", "rejected", "a\ncheat")
     assert screen.shown[0] == "rejected  b.py::g  a cheat"
-    assert screen.shown[2] == "| a.py::f  attempt 1 of 5  asking now  0s"
+    assert screen.shown[1] == "| a.py::f  attempt 1 of 5  asking now  0s"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +294,7 @@ class Pipe(io.StringIO):
 def use(progress: Progress) -> None:
     """Call everything once."""
     with progress:
-        progress.start(2)
+        progress.count(Counts(stubs=2))
         progress.stage("a.py::f", 1, 5, "asking")
         progress.note("a note")
         with progress.paused():
@@ -215,24 +302,71 @@ def use(progress: Progress) -> None:
         progress.done("a.py::f", "healed")
 
 
-def test_quiet_where_the_stream_is_no_terminal() -> None:
-    stream = Pipe()
-    progress = Progress(stream)
-    use(progress)
-    assert stream.getvalue() == ""
-    assert progress.finished == 1
+PLAIN = [
+    "selfheal: waiting 30 s: --selfheal-rpm=6",
+    "selfheal: waiting: another process asks the same",
+    "selfheal: unhealed  a.py::f  why",
+]
 
 
-def test_quiet_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch, screen: Screen) -> None:
+def plain_lines(stream: io.StringIO, clock: Clock, verbosity: int = 0) -> list[str]:
+    progress = Progress(stream, verbosity=verbosity, color=False, refresh_seconds=None, clock=clock)
+    progress.count(Counts(stubs=2))
+    progress.stage("a.py::f", 1, 5, "asking")
+    for _ in range(9):  # as many requests, one wait
+        progress.waiting(30, "--selfheal-rpm=6")
+        clock.now += 1
+    progress.waiting(0, "another process asks the same")
+    progress.done("a.py::f", "unhealed", "why")
+    with progress.paused():
+        progress.drop("x")
+    progress.close()
+    return stream.getvalue().splitlines()
+
+
+def test_plain_lines_where_the_stream_is_no_terminal(clock: Clock) -> None:
+    assert plain_lines(Pipe(), clock) == PLAIN
+
+
+def test_plain_lines_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    class Dumb(Pipe):
+        def isatty(self) -> bool:
+            return True
+
     monkeypatch.setenv("TERM", "dumb")
-    use(Progress(screen))
+    assert plain_lines(Dumb(), clock) == PLAIN
+
+
+def test_nothing_at_q(screen: Screen, clock: Clock) -> None:
+    assert plain_lines(Pipe(), clock, verbosity=-1) == []
+    use(Progress(screen, verbosity=-1, refresh_seconds=None))
     assert screen.writes == 0
 
 
-@pytest.mark.parametrize(("verbosity", "writes"), [(-1, False), (0, True), (1, True)], ids=str)
-def test_quiet_at_q(screen: Screen, verbosity: int, writes: bool) -> None:
-    use(Progress(screen, verbosity=verbosity, refresh_seconds=None))
-    assert (screen.writes > 0) == writes
+def test_a_short_wait_is_told_now_and_then(clock: Clock) -> None:
+    stream = Pipe()
+    progress = Progress(stream, refresh_seconds=None, clock=clock)
+    for _ in range(50):
+        progress.waiting(0.4, "--selfheal-tpm=9")
+        clock.now += 0.5
+    assert stream.getvalue() == "selfheal: waiting: --selfheal-tpm=9\n" * 3
+
+
+def test_a_long_run_says_that_it_goes_on(clock: Clock) -> None:
+    written = threading.Event()
+
+    class Watched(Pipe):
+        def write(self, text: str) -> int:
+            written.set()
+            return super().write(text)
+
+    stream = Watched()
+    with Progress(stream, refresh_seconds=0.001, clock=clock, spent=lambda: ["2 requests"]) as told:
+        told.count(Counts(stubs=2, green_stubs=1, tests=3))
+        clock.now += 16
+        assert written.wait(30)
+    line = "selfheal: 1 of 2 stubs green; 0 of 3 tests green; 16s; 2 requests\n"
+    assert stream.getvalue() == line
 
 
 # --- it never raises -------------------------------------------------------------------
@@ -271,9 +405,9 @@ def test_characters_that_the_terminal_cannot_show() -> None:
 
     screen = Ascii()
     progress = Progress(screen, refresh_seconds=None)
-    progress.start(1)
+    progress.count(Counts(stubs=1))
     progress.stage("größe.py::f", 1, 5, "asking")
-    assert screen.shown[1] == "| gr??e.py::f  attempt 1 of 5  asking  0s"
+    assert screen.shown[0] == "| gr??e.py::f  attempt 1 of 5  asking  0s"
 
 
 # --- threads ---------------------------------------------------------------------------
@@ -291,7 +425,7 @@ def test_the_thread_moves_the_seconds_on_and_ends(clock: Clock) -> None:
 
     screen = Watched()
     progress = Progress(screen, color=False, refresh_seconds=0.001, clock=clock)
-    progress.start(1)
+    progress.count(Counts(stubs=1))
     progress.stage("a.py::f", 1, 5, "asking")
     clock.now += 7
     assert drawn.wait(30)
@@ -302,7 +436,7 @@ def test_the_thread_moves_the_seconds_on_and_ends(clock: Clock) -> None:
 
 def test_many_threads_at_once(screen: Screen) -> None:
     progress = Progress(screen, color=False, refresh_seconds=0.001)
-    progress.start(40)
+    progress.count(Counts(stubs=40))
 
     def work(name: str) -> None:
         for attempt in range(5):
@@ -316,7 +450,6 @@ def test_many_threads_at_once(screen: Screen) -> None:
     for thread in threads:
         thread.join()
     progress.close()
-    assert progress.finished == 40
     assert len(screen.shown) == 40 * 6
     assert sorted(set(screen.shown)) == sorted(
         {f"note {n}.py::f" for n in range(40)} | {f"healed    {n}.py::f" for n in range(40)}

@@ -215,6 +215,7 @@ def test_json_is_what_the_contract_says() -> None:
         "attempts": [
             {
                 "verdict": "failed",
+                "by": "model",
                 "why": "assert 1 == 2",
                 "seconds": 0.412,
                 "asking_seconds": 1.5,
@@ -226,6 +227,7 @@ def test_json_is_what_the_contract_says() -> None:
             },
             {
                 "verdict": "passed",
+                "by": "model",
                 "why": None,
                 "seconds": 0.3,
                 "asking_seconds": 0.0,
@@ -497,7 +499,10 @@ def test_totals(report: HealReport, text: str, markup: dict[str, bool]) -> None:
 
 def test_check_lists_what_is_unhealed() -> None:
     stub = StubReport(target="a.py::f", status="unhealed", tests=("t.py::test_a",))
-    assert texts(replace(EMPTY, stubs=(stub,)))[0] == "unhealed  a.py::f  (1 test)"
+    line = "unhealed  a.py::f  (1 test)"
+    assert texts(replace(EMPTY, stubs=(stub,)))[0] == line
+    assert texts(replace(EMPTY, stubs=(stub,)), -1)[0] == line
+    assert texts(replace(EMPTY, stubs=(stub,)), -2) == ["selfheal check: 1 unhealed in 0.0s"]
 
 
 @pytest.mark.parametrize(

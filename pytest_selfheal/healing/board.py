@@ -17,6 +17,7 @@ from pytest_selfheal.healing.groups import MAX_GROUP, Group, GroupEnd, key_of, l
 from pytest_selfheal.healing.judge import last_error_line, spread, tracebacks
 from pytest_selfheal.healing.relation import Relation, Standing, TestState
 from pytest_selfheal.records import Attempt, Piece, Stub, TestResult
+from pytest_selfheal.report.live_lines import Counts
 
 __all__ = ["MAX_GROUP", "Board", "Group", "GroupEnd", "TestState", "key_of"]
 
@@ -90,7 +91,7 @@ class Board:
     def left(self, key: str) -> int:
         """How many more replies may be tried for a stub."""
         allowed = self.stubs[key].options.attempts or self._attempts
-        return allowed - len(self.history.get(key, ()))
+        return allowed - sum(not each.is_reviewers for each in self.history.get(key, ()))
 
     def writable(self) -> dict[str, Piece]:
         """The code that may be confirmed: that of stubs all of whose tests are green."""
@@ -229,10 +230,20 @@ class Board:
         tests = dict.fromkeys([*group.tests, *self._judges(frozenset(keys))])
         return replace(group, keys=keys, tests=tuple(tests))
 
-    def to_do(self) -> int:
-        """How many stubs are waited for, as far as is known."""
+    def counts(self) -> Counts:
+        """How far the heal is, as far as is known."""
         waiting = (s for s in self.tests.values() if s.standing is Standing.WAITING)
-        return len({key for state in waiting for key in state.waits_for or state.open})
+        to_do = {key for state in waiting for key in state.waits_for or state.open}
+        to_do |= self.relation.waiting.busy - self.failed.keys()
+        done = [key for key in self.code if self.relation.is_proven(key) and key not in to_do]
+        red = [self.tests[nodeid] for nodeid in self.ever_red if nodeid in self.tests]
+        return Counts(
+            stubs=len(to_do.union(self.code, self.failed)),
+            green_stubs=len(done),
+            given_up=len(self.failed),
+            tests=len(red),
+            green_tests=sum(map(self.is_green, red)),
+        )
 
     def stale(self) -> list[str]:
         """Tests whose stubs have got other code since they were run, and wait for none."""

@@ -179,7 +179,14 @@ class _Loop:
 
     def _show(self, what: str, how: str) -> None:
         number, label = len(self._attempts) + 1, label_of(self._kit, self._group)
-        self._kit.progress.stage(label, number, self._limit, what, how)
+        self._kit.progress.stage(label, number, self._limit, what, how, self._standing())
+
+    def _standing(self) -> tuple[int, int]:
+        """How many of the group's tests were green the last time, and of how many."""
+        judgement = self._last.judgement if self._last is not None else None
+        results = self._snapshot.results if judgement is None else judgement.results
+        green = {each.nodeid for each in results if each.outcome == "passed"}
+        return sum(nodeid in green for nodeid in self._group.tests), len(self._group.tests)
 
     def _try(self, turn: _Turn, number: int) -> Tried:
         """Ask once, and run what comes. Other threads do so at the same time."""

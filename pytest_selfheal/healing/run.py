@@ -160,12 +160,12 @@ class Heal:
         label = f"{len(tests)} failing tests" if len(tests) != 1 else tests[0]
         self.kit.progress.stage(label, 0, 0, "tracing")
         try:
-            self.board.record(trace(self.kit, tests, self._suite_seconds()), Code())
+            self.board.record(trace(self.kit, tests, self.suite_seconds()), Code())
             if self.board.waits_for_living():
                 self._trace_guards()
         finally:
             self.kit.progress.drop(label)
-        self.kit.progress.start(self.board.to_do())
+        self.kit.progress.count(self.board.counts())
 
     def _trace_guards(self) -> None:
         """See which of the tests that pass reach living functions.
@@ -176,7 +176,7 @@ class Heal:
         self.knows_guards = True
         tests = [test for test in self.record.passed if test not in self.board.tests]
         if tests:
-            passed = trace(self.kit, tests, self._suite_seconds())
+            passed = trace(self.kit, tests, self.suite_seconds())
             self.board.record(
                 (each for each in passed if each.outcome == "passed"), self.board.code
             )
@@ -217,6 +217,8 @@ class Heal:
             if key in self.board.failed:
                 target = self.kit.stubs[key].target
                 self.kit.progress.done(target, "unhealed", self.board.failed[key])
+        if self.kit.progress.wants_counts():
+            self.kit.progress.count(self.board.counts())
 
     def _conflict(self, end: GroupEnd) -> str | None:
         """Why a group's code does not go together with what others found meanwhile."""
@@ -277,7 +279,7 @@ class Heal:
                 for key in entered
                 if key in board.code and board.green_tests(key) <= WEAKLY_PROVEN
             ),
-            suite_seconds=self._suite_seconds(),
+            suite_seconds=self.suite_seconds(),
         )
 
     def _confirm(self) -> bool:
@@ -288,11 +290,19 @@ class Heal:
             return True
         if not self._goes_together(pieces):
             return False
+        return self.take_confirmation(self.confirming(pieces), pieces)
+
+    def confirming(self, pieces: Code) -> Confirmation:
+        """Run everything with this code in place; nothing is noted of it yet."""
+        self.kit.progress.count(self.board.counts())
         self.kit.progress.stage("all together", 0, 0, "confirming")
         try:
-            found = confirm(self.kit, pieces, self._selection(pieces), self._suite_seconds())
+            return confirm(self.kit, pieces, self._selection(pieces), self.suite_seconds())
         finally:
             self.kit.progress.drop("all together")
+
+    def take_confirmation(self, found: Confirmation, pieces: Code) -> bool:
+        """Take note of a confirming run; True where it objects to none of the code."""
         self.sandbox_only = tuple(dict.fromkeys([*self.sandbox_only, *found.sandbox_only]))
         if found.broken is not None:
             self._refute_broken(found.broken, found.guilty)
@@ -419,9 +429,9 @@ class Heal:
         )
 
     def _seconds_for(self, tests: Sequence[str]) -> float:
-        return self._suite_seconds() if len(tests) > 1 else self.kit.settings.limits.timeout_seconds
+        return self.suite_seconds() if len(tests) > 1 else self.kit.settings.limits.timeout_seconds
 
-    def _suite_seconds(self) -> float:
+    def suite_seconds(self) -> float:
         """Enough for the whole selection in a slower place, never less than the limit."""
         return self.kit.settings.limits.timeout_seconds + 4 * self.record.seconds
 

@@ -70,6 +70,7 @@ def _stub(stub: StubReport) -> dict[str, Any]:
 def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "verdict": attempt.verdict,
+        "by": "reviewer" if attempt.is_reviewers else "model",
         "why": maybe_line(attempt.why),
         "seconds": round(attempt.seconds, 3),
         "asking_seconds": round(attempt.asking_seconds, 3),

@@ -1,4 +1,4 @@
-"""What is going on while healing: a few lines redrawn in place, on a terminal alone.
+"""What is going on while healing: a few lines redrawn in place; elsewhere a line now and then.
 
 Nothing here raises: a terminal that went away, or cannot show a character, must not end
 a run that costs money.
@@ -10,13 +10,13 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TextIO
 
 from pytest_selfheal.records import Status
 from pytest_selfheal.report._text import cut, one_line
+from pytest_selfheal.report.live_lines import Counts, Work, totals_line, work_line
 
 _SPINNER = "|/-\\"
 _COLOURS: dict[Status, int] = {
@@ -27,24 +27,21 @@ _COLOURS: dict[Status, int] = {
     "skipped": 33,
 }
 _REFRESH_SECONDS = 0.125
-
-
-@dataclass(slots=True)
-class _Work:
-    """Where one stub or group is."""
-
-    attempt: int
-    of_attempts: int
-    what: str
-    detail: str
-    since: float
+_COUNT_SECONDS = 0.25
+"""Counting goes through all tests, so it is not done for every step."""
+_PLAIN_WIDTH = 200
+_UNKNOWN_SECONDS = 10.0
+"""How long a wait is shown of which nobody knows how long it takes."""
+_PLAIN_SECONDS = 15.0
+"""How often a line tells that the run goes on, where nothing can be redrawn."""
 
 
 class Progress:
     """Shows what is being worked on. All methods may be called from any thread.
 
-    It draws only where the stream is a terminal that can move its cursor, and never at
-    `-q`; it counts all the same elsewhere.
+    It draws where the stream is a terminal that can move its cursor. Elsewhere it writes a
+    plain line for what a reader of a log must know: a wait, a stub that was given up, and
+    now and then how far it is. At `-q` it writes nothing at all.
 
     Args:
         stream: Where pytest's terminal reporter writes.
@@ -53,6 +50,7 @@ class Progress:
         refresh_seconds: How often the seconds move on; None for no thread, so that
             lines change only when something is told.
         clock: Gives seconds.
+        spent: Gives what was asked of the model so far, in a few words each.
     """
 
     def __init__(
@@ -63,17 +61,24 @@ class Progress:
         color: bool = True,
         refresh_seconds: float | None = _REFRESH_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        spent: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._stream = stream
         self._color = color
         self._refresh_seconds = refresh_seconds
         self._clock = clock
+        self._spent = spent
         self._draws = verbosity >= 0 and _can_redraw(stream)
+        self._tells = verbosity >= 0 and not self._draws
         self._lock = threading.RLock()
-        self._work: dict[str, _Work] = {}
-        self._total = 0
-        self._finished = 0
-        self._started = clock()
+        self._work: dict[str, Work] = {}
+        self._waits: dict[str, tuple[float, float]] = {}
+        """Until when each reason holds requests back, and how long that was to be."""
+        self._quiet_until: dict[str, float] = {}
+        """Until when no plain line tells of a reason again."""
+        self._counts = Counts()
+        self._counted = self._told = self._started = clock()
+        self._is_counted = False
         self._drawn = 0
         self._frame = 0
         self._paused = 0
@@ -91,36 +96,65 @@ class Progress:
     ) -> None:
         self.close()
 
-    @property
-    def finished(self) -> int:
-        """How many stubs are done, in whatever way."""
-        return self._finished
+    def wants_counts(self) -> bool:
+        """Whether it is time to count again."""
+        is_shown = self._draws or self._tells
+        return is_shown and self._clock() - self._counted >= _COUNT_SECONDS
 
-    def start(self, total: int) -> None:
-        """Begin: so many stubs are to be healed. May be called again when more turn up."""
+    def count(self, counts: Counts) -> None:
+        """Tell how far the heal is."""
         with self._lock:
-            self._total = total
-            if self._thread is None and not self._stopped.is_set():
-                self._started = self._clock()
+            self._counts = counts
+            self._counted = self._clock()
+            if not self._is_counted:
+                self._is_counted = True
+                self._started = self._told = self._counted
                 self._start_thread()
             self._redraw()
 
     def stage(
-        self, target: str, attempt: int, of_attempts: int, what: str, detail: str = ""
+        self,
+        target: str,
+        attempt: int,
+        of_attempts: int,
+        what: str,
+        detail: str = "",
+        tests: tuple[int, int] | None = None,
     ) -> None:
-        """Tell what is done for a stub or group now: asking, verifying, confirming, waiting.
+        """Tell what is done for a stub or group now: asking, verifying, confirming.
 
-        An attempt of 0 is not shown.
+        Args:
+            target: Its name.
+            attempt: Which reply this is about; 0 where it is about none.
+            of_attempts: How many there may be.
+            what: What is done.
+            detail: More on that.
+            tests: How many of its tests were green the last time, and of how many.
         """
         with self._lock:
-            self._work[target] = _Work(attempt, of_attempts, what, detail, self._clock())
+            now = self._clock()
+            self._work[target] = Work(attempt, of_attempts, what, detail, now, tests)
+            self._redraw()
+
+    def waiting(self, seconds: float, reason: str) -> None:
+        """Tell that requests are held back so long (0 for nobody knows), and why.
+
+        A plain line says it once for a wait, however many requests are in it.
+        """
+        with self._lock:
+            now = self._clock()
+            until = now + (seconds or _UNKNOWN_SECONDS)
+            self._waits[reason] = (max(until, self._waits.get(reason, (0.0, 0.0))[0]), seconds)
+            if self._tells and self._quiet_until.get(reason, now) <= now:
+                self._quiet_until[reason] = max(until, now + _UNKNOWN_SECONDS)
+                length = f" {seconds:.0f} s" if seconds >= 1 else ""
+                self._tell(f"waiting{length}: {reason}")
             self._redraw()
 
     def done(self, target: str, status: Status, detail: str = "") -> None:
         """Tell how a stub ended; the line stays on the terminal."""
         with self._lock:
             self._work.pop(target, None)
-            self._finished += 1
             code = _COLOURS.get(status, 0)
             word = f"\x1b[{code}m{status:<9}\x1b[0m" if self._color and code else f"{status:<9}"
             line = f"{word} {one_line(target)}"
@@ -158,12 +192,12 @@ class Progress:
             thread.join(timeout=2)
         with self._lock:
             self._erase()
-            self._draws = False
+            self._draws = self._tells = False
 
     # --- drawing: all below is called with the lock held -------------------------------
 
     def _start_thread(self) -> None:
-        if not self._draws or self._refresh_seconds is None:
+        if not (self._draws or self._tells) or self._refresh_seconds is None:
             return
         thread = threading.Thread(target=self._refresh, name="selfheal-progress", daemon=True)
         try:
@@ -177,6 +211,12 @@ class Progress:
             with self._lock:
                 self._frame += 1
                 self._redraw()
+                if self._tells and self._clock() - self._told >= _PLAIN_SECONDS:
+                    self._tell(self._totals(_PLAIN_WIDTH, "; ").removeprefix("selfheal: "))
+
+    def _tell(self, line: str) -> None:
+        self._told = self._clock()
+        self._write(f"selfheal: {one_line(line)}\n")
 
     def _redraw(self) -> None:
         if self._draws and not self._paused and not self._stopped.is_set():
@@ -189,6 +229,8 @@ class Progress:
             self._write(f"{self._up()}{line}\n")
             self._drawn = 0
             self._redraw()
+        elif self._tells:
+            self._write(f"selfheal: {line}\n")
 
     def _erase(self) -> None:
         if self._draws and self._drawn:
@@ -200,34 +242,44 @@ class Progress:
         return f"\x1b[{self._drawn}A\r\x1b[J" if self._drawn else ""
 
     def _lines(self) -> list[str]:
-        if not self._work and self._finished >= self._total:
+        now = self._clock()
+        self._waits = {reason: wait for reason, wait in self._waits.items() if wait[0] > now}
+        if not self._work and not self._waits:
             return []
         columns, rows = _size(self._stream)
+        # The last column is left free: some terminals wrap as soon as it is written.
+        width = columns - 1
         room = max(1, rows // 2 - 1)
-        now = self._clock()
         spinner = _SPINNER[self._frame % len(_SPINNER)]
-        head = f"selfheal: {self._finished} of {self._total} done  {now - self._started:.0f}s"
-        shown = [self._line(name, work, now, spinner) for name, work in self._work.items()]
+        shown = [work_line(name, work, now, spinner, width) for name, work in self._work.items()]
         if len(shown) > room:
             shown = [*shown[: room - 1], f"  and {len(shown) - room + 1} more"]
-        # The last column is left free: some terminals wrap as soon as it is written.
-        return [cut(line, columns - 1) for line in (head, *shown)]
+        for reason, (until, seconds) in self._waits.items():
+            left = f" {until - now:.0f} s" if seconds >= 1 else ""
+            shown.append(f"{spinner} waiting{left}: {one_line(reason)}")
+        if self._is_counted:
+            shown.append(self._totals(width))
+        return [cut(line, width) for line in shown]
 
-    def _line(self, target: str, work: _Work, now: float, spinner: str) -> str:
-        parts = [f"{spinner} {one_line(target)}"]
-        if work.attempt:
-            parts.append(f"attempt {work.attempt} of {work.of_attempts}")
-        parts.append(one_line(f"{work.what} {work.detail}"))
-        parts.append(f"{now - work.since:.0f}s")
-        return "  ".join(parts)
+    def _totals(self, width: int, gap: str = "  ") -> str:
+        try:
+            spent = self._spent()
+        except Exception:  # noqa: BLE001 - another's model, asked for a mere line
+            spent = ()
+        return totals_line(self._counts, spent, self._clock() - self._started, width, gap=gap)
 
     def _write(self, text: str) -> None:
         try:
             encoding = getattr(self._stream, "encoding", None) or "utf-8"
             self._stream.write(text.encode(encoding, "replace").decode(encoding))
             self._stream.flush()
-        except (OSError, ValueError, LookupError):  # closed, gone, or not a terminal after all
-            self._draws = False
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            AttributeError,
+        ):  # closed, gone, or not a terminal after all
+            self._draws = self._tells = False
 
 
 def _can_redraw(stream: TextIO) -> bool:

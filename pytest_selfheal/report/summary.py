@@ -54,10 +54,12 @@ def summary_lines(report: HealReport, verbosity: int) -> list[Line]:
     """Give the lines of the summary, without the section's title.
 
     Nothing in them is a control character; each is one line on the terminal. Diffs come
-    with `-v`, and `-q` leaves the last line alone.
+    with `-v`, and `-q` leaves the last line alone; in check mode the stubs as well, which
+    are what was asked for, and `-qq` leaves the last line alone there.
     """
     if verbosity < 0:
-        return [_totals(report)]
+        is_listed = report.mode == "check" and verbosity == -1
+        return [*(_stubs(report, verbosity) if is_listed else ()), _totals(report)]
     return [
         *_stubs(report, verbosity),
         *_tests("still failing", report.still_failing, verbosity, {"red": True}),
