@@ -6,7 +6,7 @@ SCRATCH := .demo
 # Processes that share the tests; `make test WORKERS=0` runs them in one, in order.
 WORKERS ?= auto
 
-.PHONY: demo test adversary faults lint bench libraries picture clean
+.PHONY: demo test adversary faults lint docs bench libraries picture clean
 
 # The recorded replies where there is no key; the real model where there is one.
 ifdef OPENAI_API_KEY
@@ -19,7 +19,7 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[docs]" --group dev
 	touch $@
 
 # What the tests alone need in the environment is no business of the example's.
@@ -51,6 +51,10 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The site, into docs/_build; a dead link or a wrong name fails it, and nothing is fetched for it.
+docs: $(VENV)/installed
+	@$(BIN)/python -m sphinx -q -b html -W --keep-going -n docs docs/_build
+
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks
 
@@ -62,4 +66,4 @@ picture: $(VENV)/installed
 	$(BIN)/python docs/make_picture.py
 
 clean:
-	rm -rf $(VENV) $(SCRATCH) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(SCRATCH) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache
