@@ -49,6 +49,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy docs/examples docs/_ext
 	$(BIN)/lint-imports
 
 # The site, into docs/_build; a dead link or a wrong name fails it, and nothing is fetched for it.

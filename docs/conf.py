@@ -17,7 +17,7 @@ release = version = pytest_selfheal.__version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
+    "docstrings",
     "outside_pages",
     "selfheal_options",
 ]
@@ -32,11 +32,10 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 add_module_names = False
-napoleon_numpy_docstring = False
 nitpicky = True
 # Nothing is fetched to build this, so names of other projects lead nowhere.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(Sequence|Mapping|Literal|Path|Decimal|bytes|Protocol|frozenset|Callable)"),
+    (r"py:.*", r"(Sequence|Mapping|Literal|Path|Decimal|bytes|Protocol|frozenset|Callable|T)"),
     (r"py:.*", r"(collections|typing|pathlib|decimal)\..*"),
 ]
 
