@@ -6,7 +6,7 @@ SCRATCH := .demo
 # Processes that share the tests; `make test WORKERS=0` runs them in one, in order.
 WORKERS ?= auto
 
-.PHONY: demo test adversary faults lint docs bench libraries picture clean
+.PHONY: demo test adversary faults lint docs package bench libraries picture clean
 
 # The recorded replies where there is no key; the real model where there is one.
 ifdef OPENAI_API_KEY
@@ -55,6 +55,10 @@ lint: $(VENV)/installed
 # The site, into docs/_build; a dead link or a wrong name fails it, and nothing is fetched for it.
 docs: $(VENV)/installed
 	@$(BIN)/python -m sphinx -q -b html -W --keep-going -n docs docs/_build
+
+# Builds what would be published, looks at it, and heals with it in an empty environment.
+package: $(VENV)/installed
+	@$(BIN)/python -m tests.package
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks
