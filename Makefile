@@ -6,7 +6,7 @@ SCRATCH := .demo
 # Processes that share the tests; `make test WORKERS=0` runs them in one, in order.
 WORKERS ?= auto
 
-.PHONY: demo test adversary faults lint docs package bench libraries picture clean
+.PHONY: demo test try adversary faults lint docs package bench libraries picture clean
 
 # The recorded replies where there is no key; the real model where there is one.
 ifdef OPENAI_API_KEY
@@ -36,6 +36,11 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	@$(BIN)/python -m pytest -n $(WORKERS)
+
+# A few tests from each part, for whoever has just cloned this.
+try: $(VENV)/installed
+	@$(BIN)/python -m pytest -q tests/test_marker.py tests/test_find.py tests/test_reply.py \
+		tests/test_docs.py::test_readme_example_heals
 
 # Every reply of the corpora in every sandbox.
 adversary: $(VENV)/installed

@@ -3,6 +3,10 @@
 A comment directly above a block says where it is not run, and why:
 
     <!-- not run: needs a daemon of Podman's -->
+
+or with which status it rightly ends, and with it what was pasted so far:
+
+    <!-- ends with 1: the tests are red -->
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ PAGES = tuple(
 SHELL = ("sh", "bash", "console")
 _COMMANDS = ("cd", "docker", "export", "git", "make", "pip", "podman", "pytest", "python")
 _NOT_RUN = re.compile(r"<!-- not run: (?P<why>[^\n]{5,}?) -->")
+_ENDS = re.compile(r"<!-- ends with (?P<status>\d): [^\n]{5,}? -->")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,8 @@ class Block:
     """For `console`, the commands alone."""
     not_run: str | None = None
     """Why the tests do not run it."""
+    status: int | None = None
+    """With what it ends, where that is said."""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -58,7 +65,7 @@ def blocks_of(text: str, page: str) -> Iterator[Block]:
         if token.type in ("fence", "code_block"):
             assert token.map is not None
             info = token.info.strip() if token.type == "fence" else _kind(token.content)
-            marked = _NOT_RUN.fullmatch(above)
+            marked, ends = _NOT_RUN.fullmatch(above), _ENDS.fullmatch(above)
             if not info.startswith("{"):
                 yield Block(
                     page=page,
@@ -66,6 +73,7 @@ def blocks_of(text: str, page: str) -> Iterator[Block]:
                     info=info,
                     text=_commands(token.content) if info == "console" else token.content,
                     not_run=marked["why"] if marked else None,
+                    status=int(ends["status"]) if ends else None,
                 )
         above = token.content.strip() if token.type == "html_block" else ""
 
