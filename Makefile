@@ -6,7 +6,7 @@ SCRATCH := .demo
 # Processes that share the tests; `make test WORKERS=0` runs them in one, in order.
 WORKERS ?= auto
 
-.PHONY: demo test adversary faults lint bench libraries picture clean
+.PHONY: demo test try adversary faults lint docs package bench libraries picture clean
 
 # The recorded replies where there is no key; the real model where there is one.
 ifdef OPENAI_API_KEY
@@ -19,7 +19,7 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[docs]" --group dev
 	touch $@
 
 # What the tests alone need in the environment is no business of the example's.
@@ -37,6 +37,11 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	@$(BIN)/python -m pytest -n $(WORKERS)
 
+# A few tests from each part, for whoever has just cloned this.
+try: $(VENV)/installed
+	@$(BIN)/python -m pytest -q tests/test_marker.py tests/test_find.py tests/test_reply.py \
+		tests/test_docs.py::test_readme_example_heals
+
 # Every reply of the corpora in every sandbox.
 adversary: $(VENV)/installed
 	@SELFHEAL_ALL_CASES=1 $(BIN)/python -m pytest -n $(WORKERS) tests/adversary
@@ -50,10 +55,19 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy docs/examples docs/_ext
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action/action.yml action/*/action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci gitlab/selfheal.gitlab-ci.yml
 	$(BIN)/zizmor --offline --quiet action
+
+# The site, into docs/_build; a dead link or a wrong name fails it, and nothing is fetched for it.
+docs: $(VENV)/installed
+	@$(BIN)/python -m sphinx -q -b html -W --keep-going -n docs docs/_build
+
+# Builds what would be published, looks at it, and heals with it in an empty environment.
+package: $(VENV)/installed
+	@$(BIN)/python -m tests.package
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks
@@ -66,4 +80,4 @@ picture: $(VENV)/installed
 	$(BIN)/python docs/make_picture.py
 
 clean:
-	rm -rf $(VENV) $(SCRATCH) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(SCRATCH) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache
