@@ -196,7 +196,7 @@ class _Loop:
         outcome = self._verified(pieces, checks, early_end)
         doubts.compare(_tree(code), outcome)
         judgement = self._judge(outcome)
-        if judgement.ended_early and not _decide(judgement.red, early_end):
+        if judgement.ended_early and not _is_decisive(judgement.red, early_end):
             # With all that is known now, the red ones do not speak against it alone.
             outcome = self._verified(pieces, checks)
             judgement = self._judge(outcome)
@@ -339,13 +339,13 @@ def _unverified(verdict: Verdict, why: str, code: str) -> Attempt:
     return Attempt(verdict=verdict, why=why, code=code, traceback=why)
 
 
-def _decide(red: Sequence[TestResult], early_end: EarlyEnd) -> bool:
+def _is_decisive(red: Sequence[TestResult], early_end: EarlyEnd) -> bool:
     """Whether red tests leave nothing to be decided by others."""
     failing = Failing(**asdict(early_end))
     for each in red:
         if not each.is_check:
             failing.add(each.nodeid, each.entered)
-    return failing.decide
+    return failing.is_decisive
 
 
 def _tree(code: str) -> str:
