@@ -43,6 +43,7 @@ MEASURES = {
     "import": Entry(measure=startup.importing, rounds=15),
     "idle": Entry(measure=startup.idling, rounds=11),
     "one": Entry(measure=heals.one_stub, rounds=7),
+    "slow": Entry(measure=heals.slow_tests, rounds=3),
     "many": Entry(measure=heals.many_stubs, rounds=3),
     "sandbox": Entry(measure=verifications.parked, rounds=11),
     "load": Entry(measure=warm.under_load, rounds=10),

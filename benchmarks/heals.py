@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.measuring import Figure, interleaved, medians
-from benchmarks.projects import LATENCY_SECONDS, heal, plain_pytest
-from benchmarks.tasks import TASKS
+from benchmarks.measuring import BenchmarkError, Figure, interleaved, medians, ratios
+from benchmarks.projects import LATENCY_SECONDS, heal, plain_pytest, write_project
+from benchmarks.tasks import SLOW, TASKS, Task
+from pytest_selfheal.healing.judge import MAX_TRACEBACKS
+from pytest_selfheal.protocols import Launcher
+from pytest_selfheal.records import EarlyEnd, Job
+from tests.sandboxes import launcher
 
 JOBS = 8
 TOKENS_PER_SECOND = 80.0
@@ -20,8 +25,8 @@ def one_stub(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure
         "plain": lambda: plain_pytest(folder, ONE).seconds,
     }
     for name in sandboxes:
-        sides[f"{name} right"] = _healing(folder, name, wrong_first=False)
-        sides[f"{name} wrong"] = _healing(folder, name, wrong_first=True)
+        sides[f"{name} right"] = _healing(folder, name, ONE[0], wrong_first=False)
+        sides[f"{name} wrong"] = _healing(folder, name, ONE[0], wrong_first=True)
     measured = list(interleaved(sides, rounds))
     figures = []
     for name in sandboxes:
@@ -48,8 +53,63 @@ def one_stub(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure
     return figures
 
 
-def _healing(folder: Path, sandbox: str, *, wrong_first: bool) -> Callable[[], float]:
-    return lambda: heal(folder, ONE, sandbox, wrong_first=wrong_first).run.seconds
+def slow_tests(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]:
+    """What a wrong reply costs where the tests of one stub take seconds, and all of them fail."""
+    sides: dict[str, Callable[[], float]] = {
+        "plain": lambda: plain_pytest(folder, [SLOW]).seconds,
+    }
+    project = write_project(folder, [SLOW], solved=False)
+    early_end = EarlyEnd(keys=frozenset({SLOW.target}), shown=MAX_TRACEBACKS)
+    with ExitStack() as stack:
+        for name in sandboxes:
+            sides[f"{name} right"] = _healing(folder, name, SLOW, wrong_first=False)
+            sides[f"{name} wrong"] = _healing(folder, name, SLOW, wrong_first=True)
+            made = stack.enter_context(launcher(name, project))
+            wrong = f"return {SLOW.wrong}"
+            sides[f"{name} early"] = _refuting(made, SLOW.job(wrong, early_end))
+            sides[f"{name} whole"] = _refuting(made, SLOW.job(wrong))
+        measured = list(interleaved(sides, rounds, warm_up=False))
+    figures = []
+    for name in sandboxes:
+        right, wrong = f"{name} right", f"{name} wrong"
+        figures += [
+            Figure(
+                name=f"{len(SLOW.cases)} slow tests, {name}: (wrong - right - latency) / plain",
+                values=tuple(
+                    (each[wrong] - each[right] - LATENCY_SECONDS) / each["plain"]
+                    for each in measured
+                ),
+                target=0.3,
+                detail=medians(measured, wrong, right, "plain"),
+            ),
+            Figure(
+                name=f"{len(SLOW.cases)} red tests, {name}: as far as needed / all",
+                values=ratios(measured, f"{name} early", f"{name} whole"),
+                target=0.3,
+                detail=medians(measured, f"{name} early", f"{name} whole"),
+            ),
+        ]
+    return figures
+
+
+def _refuting(made: Launcher, job: Job) -> Callable[[], float]:
+    """Gives the seconds of a job in a parked sandbox, which must be red."""
+
+    def refuted() -> float:
+        sandbox = made.launch()
+        try:
+            outcome = sandbox.run(job)
+        finally:
+            sandbox.close()
+        if not any(each.outcome == "failed" for each in outcome.results):
+            raise BenchmarkError(f"a wrong solution was not red: {outcome!r}")
+        return outcome.seconds
+
+    return refuted
+
+
+def _healing(folder: Path, sandbox: str, task: Task, *, wrong_first: bool) -> Callable[[], float]:
+    return lambda: heal(folder, [task], sandbox, wrong_first=wrong_first).run.seconds
 
 
 def many_stubs(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]:

@@ -105,5 +105,6 @@ def _check(
             f"{len(requests)} requests instead of {expected}, so the model was asked for "
             f"something else:\n{run.output[-3000:]}"
         )
-    if wrong_first and not any("AssertionError" in each.prompt for each in requests):
+    failures = ("AssertionError", "E   assert ")
+    if wrong_first and not any(text in each.prompt for each in requests for text in failures):
         raise BenchmarkError("the wrong replies were not run in a sandbox: no retry has a failure")

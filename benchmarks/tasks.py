@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_selfheal.records import Job, Watch
+from pytest_selfheal.records import EarlyEnd, Job, Watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +45,16 @@ class Task:
         """The module with the right body and no marker."""
         return self._definition(self.body)
 
-    def job(self) -> Job:
-        """The verification of its solution, with all that a verdict asks for."""
-        solution = self.solution()
+    def job(self, body: str | None = None, early_end: EarlyEnd | None = None) -> Job:
+        """The verification of its solution or of another body, with all that a verdict asks for."""
+        solution = self._definition(body or self.body)
         line = solution[: solution.index("def ")].count("\n") + 1
         return Job(
             nodes=(self.test_path,),
             overlay={self.path: solution.encode()},
             watch=(Watch(key=self.target, path=self.path, first_line=line),),
             under_trial=frozenset({self.target}),
+            early_end=early_end,
         )
 
     def tests(self) -> str:
@@ -91,6 +92,31 @@ class Task:
     def _definition(self, body: str) -> str:
         inner = textwrap.indent(f'"""{self.doc}"""\n{textwrap.dedent(body).strip()}', "    ")
         return f"def {self.name}({self.argument}) -> {self.returns}:\n{inner}\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowTask(Task):
+    """One whose tests take their time."""
+
+    seconds: float
+    """For each of its cases."""
+
+    def tests(self) -> str:
+        """The test module."""
+        waits = f"    time.sleep({self.seconds})\n    assert "
+        return "import time\n" + Task.tests(self).replace("    assert ", waits)
+
+
+SLOW = SlowTask(
+    name="triangular",
+    argument="n: int",
+    returns="int",
+    doc="Give the sum of the whole numbers from 1 to n.",
+    body="return n * (n + 1) // 2",
+    wrong="n * n",
+    cases=tuple((n, n * (n + 1) // 2) for n in range(2, 202)),
+    seconds=0.02,
+)
 
 
 def _task(name: str, argument: str, returns: str, doc: str, body: str, wrong: str,

@@ -260,7 +260,7 @@ class World:
         )
         not_run = set()
         for place, test in enumerate(tests):
-            if failing is not None and failing.leave_out(test):
+            if failing is not None and failing.leaves_out(test):
                 results.append(_unfinished(test))
                 not_run.add(test)
                 self.left_out += 1
@@ -278,7 +278,7 @@ class World:
         return RunOutcome(
             ending="completed",
             results=tuple(results),
-            ended_early=failing is not None and failing.decide,
+            ended_early=failing is not None and failing.is_decisive,
             not_run=frozenset(not_run),
         )
 

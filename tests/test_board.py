@@ -266,3 +266,11 @@ def test_the_models_own_checks_are_no_tests() -> None:
 
 def test_the_bound_is_small_enough_for_one_prompt() -> None:
     assert 2 <= MAX_GROUP <= 12
+
+
+def test_the_tests_of_a_stub_are_told_in_the_order_in_which_they_were_first_seen() -> None:
+    """Whatever order they are run in later, and whenever they enter it for the first time."""
+    of = board("ab")
+    of.record([result("one", "a"), result("two", "a"), result("three", "a")], Code())
+    of.record([result("three", "ab"), result("one", "ab"), result("two", "ab")], Code())
+    assert of.tests_reaching(*keys("b")) == ["t.py::one", "t.py::two", "t.py::three"]

@@ -304,7 +304,7 @@ def test_no_further_test_changes_what_is_decided(
     for each in results[:seen]:
         if each.outcome == "failed":
             failing.add(each.nodeid, each.entered)
-    if not failing.decide:
+    if not failing.is_decisive:
         return
     whole = judge(RunOutcome(ending="completed", results=tuple(results)), [], lambda _: False)
     assert whole.verdict == "failed"
@@ -319,9 +319,9 @@ def test_who_may_have_got_further_or_is_flaky_does_not_count() -> None:
     )
     assert not failing.add("t::a", ["f", "g"])
     assert not failing.add("t::b", ["f"])
-    assert not failing.decide
+    assert not failing.is_decisive
     assert failing.add("t::c", ["f"])
-    assert failing.decide
+    assert failing.is_decisive
 
 
 def test_a_judgement_of_a_run_that_ended_early_is_never_green() -> None:

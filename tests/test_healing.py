@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
 from pytest_selfheal.healing.groups import MAX_GROUP
 from pytest_selfheal.healing.guilt import guilty
 from pytest_selfheal.healing.run import Heal
-from pytest_selfheal.records import Piece, TestResult
+from pytest_selfheal.records import EarlyEnd, Piece, RunOutcome, TestResult
 from tests.simulated import RIGHT, WRONG, Reach, World, make_stubs
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -178,6 +180,25 @@ class TestProvisional:
         assert names(heal.confirmed) == "abc"
         assert len(of.requests) == 4
         assert of.asked[keys("c")[0]] == 1
+
+
+class Hasty(World):
+    """Its sandboxes say of every run that may end early that red tests had decided it."""
+
+    def verify(self, *arguments: Any, early_end: EarlyEnd | None = None, **more: Any) -> RunOutcome:
+        outcome = super().verify(*arguments, **more)
+        return replace(outcome, ended_early=early_end is not None)
+
+
+def test_a_run_that_nothing_had_decided_is_run_again_whole() -> None:
+    """The host goes by the results: green ones are green in a run that is a whole one."""
+    plain = world({"a": reach("a")}, replies={"a": "wr"})
+    hasty = Hasty(**{each.name: getattr(plain, each.name) for each in fields(plain)})
+    heal = hasty.healed()
+    assert names(heal.confirmed) == "a"
+    assert whys(heal, "a") == ["1 of 1 tests red: t.py::a: assert m0.py::a is right", ""]
+    # Traced, judged once for the wrong reply and twice for the right one, confirmed.
+    assert len(hasty.verified) == 5
 
 
 class TestLiving:

@@ -260,6 +260,18 @@ def test_what_failed_out_of_sight_is_told_without_its_values() -> None:
     assert HOLDOUT.for_attempt([], is_last=True) is HOLDOUT
 
 
+def test_what_was_not_run_may_have_failed_out_of_sight() -> None:
+    """A run that ended early is told as it is; the last attempt does not suffer by it."""
+    attempt = Attempt(
+        verdict="failed", why="w", red=(SHOWN[0],), not_run=frozenset({HIDDEN.nodeid})
+    )
+    assert HOLDOUT.told(attempt) is attempt
+    assert not HOLDOUT.for_attempt([attempt], is_last=True)
+    assert HOLDOUT.for_attempt([attempt], is_last=False) is HOLDOUT
+    seen = Attempt(verdict="failed", why="w", red=(SHOWN[0],), not_run=frozenset({SHOWN[1].nodeid}))
+    assert HOLDOUT.for_attempt([seen], is_last=True) is HOLDOUT
+
+
 @pytest.mark.parametrize("verdict", ["failed", "timeout", "crashed", "out-of-memory", "untrusted"])
 def test_no_verdict_names_what_is_not_shown(verdict: str) -> None:
     attempt = Attempt(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_selfheal.healing.judge import judge, last_error_line
+from pytest_selfheal.healing.judge import MAX_TRACEBACKS, judge, last_error_line, tracebacks
 from pytest_selfheal.records import Ending, Outcome, RunOutcome, TestResult, Verdict
 
 
@@ -118,3 +118,31 @@ def test_other_failures_say_nothing_of_it(text: str) -> None:
         RunOutcome(ending="completed", results=(result,)), ["t.py::t"], lambda _: False
     )
     assert "selfheal_docker_network" not in (judgement.why or "")
+
+
+def test_of_many_failures_those_of_different_tests_are_told() -> None:
+    """In the order in which they ran; the others by name."""
+    many = [
+        result(f"t.py::a[{n}]", "failed", longrepr=f"E   assert {n} == 0")
+        for n in range(2 * MAX_TRACEBACKS)
+    ]
+    late = result("t.py::b", "failed", longrepr="E   ValueError: of its own")
+    told = tracebacks([*many, late])
+    assert "ValueError: of its own" in told
+    assert told.index("E   assert 0 == 0") < told.index("E   assert 10 == 0")
+    assert f"E   assert {MAX_TRACEBACKS - 1} == 0" not in told
+    assert f"and {MAX_TRACEBACKS + 1} more: t.py::a[{MAX_TRACEBACKS - 1}], " in told
+    assert tracebacks(many[:3]).count("E   assert") == 3
+
+
+def test_what_was_not_run_is_counted_and_neither_red_nor_green() -> None:
+    outcome = RunOutcome(
+        ending="completed",
+        results=(result("t::a", "failed"), result("t::b"), result("t::c", "unfinished")),
+        ended_early=True,
+        not_run=frozenset({"t::c"}),
+    )
+    judgement = judge(outcome, ["t::a", "t::b", "t::c"], lambda _: False)
+    assert judgement.why == "1 of 2 tests red (1 more were not run): t::a: failed"
+    assert [each.nodeid for each in judgement.red] == ["t::a"]
+    assert [each.nodeid for each in judgement.results] == ["t::a", "t::b"]

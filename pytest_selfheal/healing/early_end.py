@@ -59,7 +59,7 @@ def early_end(
     )
 
 
-def decide(red: Sequence[TestResult], early_end: EarlyEnd | None) -> bool:
+def is_decisive(red: Sequence[TestResult], early_end: EarlyEnd | None) -> bool:
     """Whether red tests leave nothing to be decided by others."""
     if early_end is None:
         return False
@@ -67,4 +67,4 @@ def decide(red: Sequence[TestResult], early_end: EarlyEnd | None) -> bool:
     for each in red:
         if not each.is_check:
             failing.add(each.nodeid, each.entered)
-    return failing.decide
+    return failing.is_decisive

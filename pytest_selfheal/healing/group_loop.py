@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pytest_selfheal.errors import EditConflict, ModelUnavailable, Refused, SandboxFailed, Unusable
 from pytest_selfheal.healing.board import Group, GroupEnd
 from pytest_selfheal.healing.code import Code
-from pytest_selfheal.healing.early_end import decide, early_end
+from pytest_selfheal.healing.early_end import early_end, is_decisive
 from pytest_selfheal.healing.flaky import Doubts
 from pytest_selfheal.healing.groups import last_why
 from pytest_selfheal.healing.holdout import Holdout
@@ -302,7 +302,7 @@ class _Loop:
         is_last = len(turn.attempts) + place >= self._limit
         doubts.compare(tree_of(tried.attempt.code), outcome)
         judgement = self._judgement(outcome)
-        if judgement.ended_early and not decide(judgement.red, turn.early_end):
+        if judgement.ended_early and not is_decisive(judgement.red, turn.early_end):
             # With all that is known now, the red ones do not speak against it alone.
             outcome = self._verified(pieces, tried.checks, turn)
             judgement = self._judgement(outcome)

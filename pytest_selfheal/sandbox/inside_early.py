@@ -66,8 +66,8 @@ class Failing:
         return True
 
     @property
-    def decide(self) -> bool:
-        """Whether the candidate fails, and it alone, whatever the other tests say."""
+    def is_decisive(self) -> bool:
+        """Whether the candidate fails, and it alone, whatever other tests say."""
         return (
             self._count >= self._fewest
             and self._clears_nobody
@@ -75,13 +75,13 @@ class Failing:
             and not self._common
         )
 
-    def leave_out(self, nodeid: str, *, is_in_sight: bool = True) -> bool:
+    def leaves_out(self, nodeid: str, *, is_in_sight: bool = True) -> bool:
         """Whether a test need not run.
 
         Once as many failures are there as are told in full, that is what the model does
         not see, and other cases of functions that failed; with twice as many, everything.
         """
-        if not self.decide or self._in_sight < self._shown:
+        if not self.is_decisive or self._in_sight < self._shown:
             return False
         if self._in_sight >= 2 * self._shown or not is_in_sight:
             return True

@@ -229,7 +229,7 @@ class Recorder:
         if self.controls.current is not None:
             return (yield)
         if item.name == PLANTED:
-            if self._failing is not None and self._failing.decide:
+            if self._failing is not None and self._failing.is_decisive:
                 self._emit({"kind": "decided"})
             else:
                 self.controls.run(item)
@@ -249,13 +249,13 @@ class Recorder:
         """Leave out of what follows what a verdict does not need any more."""
         is_last = self._selection.is_last
         counts = failing.add(item.nodeid, self._trace.current, is_in_sight=not is_last(item.nodeid))
-        if counts and failing.decide:
+        if counts and failing.is_decisive:
             self._emit({"kind": "decided"})
             self._session.leave_out(
                 item,
                 lambda each: (
                     each.name != PLANTED
-                    and failing.leave_out(each.nodeid, is_in_sight=not is_last(each.nodeid))
+                    and failing.leaves_out(each.nodeid, is_in_sight=not is_last(each.nodeid))
                 ),
             )
 
