@@ -177,7 +177,12 @@ class Runner:
             (tools / name).chmod(0o755)
         self.temp = folder / "temp"
         self.temp.mkdir()
-        self.environ = self.project.environment() | {
+        outside = self.project.environment().items()
+        self.environ = {
+            name: value
+            for name, value in outside
+            if not name.startswith(("GIT_", "GITHUB_", "GITLAB_", "CI_"))
+        } | {
             "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
