@@ -17,7 +17,8 @@ from pytest_selfheal.errors import Unusable
 from pytest_selfheal.git import NEUTRAL, Identity, identity, object_format
 from pytest_selfheal.healing.commits import MAX_TESTS, commits
 from pytest_selfheal.records import Edit
-from pytest_selfheal.report.mbox import Commit, is_mbox, mbox, write_mbox
+from pytest_selfheal.report._files import is_mbox
+from pytest_selfheal.report.mbox import Commit, mbox, write_mbox
 from pytest_selfheal.report.patch import write_patch
 from tests.harness import Project, python, require
 from tests.scripted_server import ScriptedServer

@@ -14,8 +14,8 @@ from pathlib import Path
 from pytest_selfheal.errors import SelfHealError
 from pytest_selfheal.git import identity
 from pytest_selfheal.healing.commits import SIGNATURE
+from pytest_selfheal.report._files import is_mbox
 from pytest_selfheal.report._text import cut, one_line
-from pytest_selfheal.report.mbox import is_mbox
 from pytest_selfheal.report.patch import git_prefix
 
 _SECONDS = 600
