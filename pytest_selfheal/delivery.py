@@ -12,7 +12,8 @@ from pytest_selfheal.healing.catch_up import catch_up, changed_files
 from pytest_selfheal.healing.commits import commits
 from pytest_selfheal.healing.stamps import stamps
 from pytest_selfheal.recovery import heal_dir
-from pytest_selfheal.report.mbox import is_mbox, write_mbox
+from pytest_selfheal.report._files import is_mbox
+from pytest_selfheal.report.mbox import write_mbox
 from pytest_selfheal.report.patch import write_patch
 from pytest_selfheal.source.write import write_edits
 

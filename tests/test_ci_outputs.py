@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -234,7 +234,8 @@ def test_the_summary_of_a_run() -> None:
 
 
 LINES = st.text(
-    st.characters(codec="utf-8") | st.sampled_from(list("`|\\<>*_[]()!#@&\n~- :/.")), max_size=60
+    st.characters(codec="utf-8") | st.sampled_from(list("`|\\<>*_[]()!#@&\n\r~- :/.,%=")),
+    max_size=60,
 )
 
 
@@ -351,6 +352,7 @@ def test_annotations_of_the_stubs(project: Path, capfd: pytest.CaptureFixture[st
 
 @settings(max_examples=100)
 @given(message=LINES, file=LINES)
+@example(message="%0A::error::x", file="a,line=1::b%2C\r\n")
 def test_a_text_ends_no_command(message: str, file: str) -> None:
     line = command("error", f"a{message}", {"file": file, "line": "1"})
     assert line.splitlines()[0].startswith("::error file=")

@@ -244,6 +244,34 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_commands(tmp_path_factory.mktemp("bin"))
 
 
+def paste(
+    script: str, folder: Path, commands: Path, *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a block in a shell, its pytest with the tests' sandbox and these options."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OPENAI_", "PYTEST_", "GITHUB_"))
+    }
+    addopts = ["-p", "no:cacheprovider", f"--selfheal-sandbox={SANDBOX}", *options]
+    return subprocess.run(
+        ["sh", "-euc", script],
+        cwd=folder,
+        env={
+            **environment,
+            "PATH": f"{commands}{os.pathsep}{environment['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTEST_ADDOPTS": " ".join(addopts),
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=300,
+    )
+
+
 def readme_example() -> str:
     example = next(block for block in blocks(README, "sh") if block.startswith("mkdir"))
     assert example.count("\npytest ") == 1
@@ -297,15 +325,25 @@ def test_ci_script_proposes_on_a_branch(tmp_path: Path, commands: Path) -> None:
     )
     result = paste(f"{config}\n{prepare}", tmp_path, commands)
     assert result.returncode == 0, result.stderr
-    propose, push = blocks(ROOT / "docs" / "how-to" / "ci.md", "sh")[:2]
+    propose, push, show, check = blocks(ROOT / "docs" / "how-to" / "ci.md", "sh")
     folder = tmp_path / "fair"
-    replay = "--selfheal-replay=replies.jsonl"
-    result = paste(f"{config}\n{propose}\n{push}", folder, commands, replay)
+    options = ["--selfheal-replay=replies.jsonl", "--selfheal-report=selfheal.json"]
+    result = paste(f"{config}\n{propose}\n{push}", folder, commands, *options)
     assert result.returncode == 1, result.stdout + result.stderr
     shown = paste("git show origin/selfheal/main:money.py; git status --short", folder, commands)
     assert "divmod" in shown.stdout, result.stdout + result.stderr
     log = paste("git log -1 --format=%s origin/selfheal/main", folder, commands)
     assert log.stdout == "Heal stubs from their failing tests\n"
+
+    paste("git checkout -q main", folder, commands)
+    result = paste(show, folder, commands)
+    assert result.returncode == 0, result.stderr
+    assert "## selfheal propose: 1 healed\n" in result.stdout
+    assert "\n::notice file=money.py,title=selfheal%3A healed,line=" in result.stdout
+    assert "\nselfheal: selfheal/main -> main: Heal 1 stub from failing tests\n" in result.stdout
+    (finding,) = json.loads((folder / "code-quality.json").read_text())
+    assert finding["location"]["path"] == "money.py"
+    assert paste(check, folder, commands).returncode == 1
 
 
 # --- the hook examples -----------------------------------------------------------------

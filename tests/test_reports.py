@@ -506,10 +506,16 @@ def test_check_lists_what_is_unhealed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "word"), [("out.patch", "out.patch"), ("my out.patch", "'my out.patch'")], ids=repr
+    ("path", "command"),
+    [
+        ("out.patch", "git apply out.patch"),
+        ("my out.patch", "git apply 'my out.patch'"),
+        ("my out.mbox", "git am 'my out.mbox'"),
+    ],
+    ids=repr,
 )
-def test_the_patch_and_how_to_apply_it(path: str, word: str) -> None:
-    line = f"patch: {path} (apply it from the rootdir with: git apply {word})"
+def test_the_patch_and_how_to_apply_it(path: str, command: str) -> None:
+    line = f"patch: {path} (apply it from the rootdir with: {command})"
     assert line in texts(replace(EMPTY, mode="propose", patch=path))
 
 

@@ -7,15 +7,15 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_selfheal.errors import SelfHealError
 from pytest_selfheal.git import identity
 from pytest_selfheal.healing.commits import SIGNATURE
+from pytest_selfheal.report._files import is_mbox
 from pytest_selfheal.report._text import cut, one_line
-from pytest_selfheal.report.mbox import is_mbox
 from pytest_selfheal.report.patch import git_prefix
 
 _SECONDS = 600
@@ -78,7 +78,8 @@ def _tree(root_dir: Path) -> Iterator[Path]:
         try:
             yield tree
         finally:
-            _git(root_dir, "worktree", "remove", "--force", str(tree))
+            with suppress(SelfHealError):  # what went wrong before is what is told
+                _git(root_dir, "worktree", "remove", "--force", str(tree))
 
 
 def _commit(root_dir: Path, tree: Path, proposal: Proposal) -> str:

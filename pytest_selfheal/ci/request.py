@@ -80,7 +80,8 @@ def bring(report: HealReport, wishes: Wishes, environ: Mapping[str, str]) -> tup
     is_new = push(wishes.root_dir, proposal)
     url = FORGES[forge](wishes.root_dir, request)
     done = "pushed" if is_new else "up to date"
-    return url, f"{request.branch} is {done}; the request for {base}: {url or 'see there'}"
+    told = f"{request.branch} is {done}; the request for {base}: {url or 'see there'}"
+    return url, one_line(told)
 
 
 def _body(report: HealReport) -> str:

@@ -1,4 +1,4 @@
-"""Writing a report's file whole or not at all."""
+"""Files of reports: what their names say, and writing them whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import os
 from pathlib import Path
 
 from pytest_selfheal.errors import SelfHealError
+
+
+def is_mbox(path: str | Path) -> bool:
+    """Whether a patch of this name is a series of commits."""
+    return Path(path).suffix.lower() == ".mbox"
 
 
 def write_whole(path: Path, content: bytes, what: str) -> None:

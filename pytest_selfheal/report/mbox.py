@@ -38,11 +38,6 @@ class Commit:
     edit: Edit
 
 
-def is_mbox(path: str | Path) -> bool:
-    """Whether a patch of this name is a series of commits."""
-    return Path(path).suffix.lower() == ".mbox"
-
-
 def mbox(
     commits: Sequence[Commit],
     root_dir: Path,

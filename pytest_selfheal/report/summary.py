@@ -6,14 +6,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from pytest_selfheal.records import (
-    HealReport,
-    ModelUsage,
-    Status,
-    StubReport,
-)
+from pytest_selfheal.records import HealReport, ModelUsage, Status, StubReport
+from pytest_selfheal.report._files import is_mbox
 from pytest_selfheal.report._text import count, how, one_line, visible
-from pytest_selfheal.report.mbox import is_mbox
 
 if TYPE_CHECKING:
     import pytest
