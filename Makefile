@@ -6,7 +6,7 @@ SCRATCH := .demo
 # Processes that share the tests; `make test WORKERS=0` runs them in one, in order.
 WORKERS ?= auto
 
-.PHONY: demo test try adversary faults lint docs package bench libraries picture clean
+.PHONY: demo test try adversary faults lint docs package bench libraries pictures clean
 
 # The recorded replies where there is no key; the real model where there is one.
 ifdef OPENAI_API_KEY
@@ -76,8 +76,9 @@ bench: $(VENV)/installed
 libraries: $(VENV)/installed
 	$(BIN)/python -m benchmarks.libraries $(LIBRARIES)
 
-picture: $(VENV)/installed
-	$(BIN)/python docs/make_picture.py
+# The terminal and the report as they are now, from real heals.
+pictures: $(VENV)/installed
+	$(BIN)/python docs/pictures/make.py
 
 clean:
 	rm -rf $(VENV) $(SCRATCH) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -21,7 +21,7 @@ extensions = [
     "outside_pages",
     "selfheal_options",
 ]
-exclude_patterns = ["_build", "_ext", "examples"]
+exclude_patterns = ["_build", "_ext", "examples", "pictures"]
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["deflist"]

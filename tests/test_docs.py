@@ -223,13 +223,13 @@ def test_no_path_of_a_machine(page: Path) -> None:
 def test_make_targets_in_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     named = set(re.findall(r"`make (\w+)`", README.read_text(encoding="utf-8")))
-    assert named == {"demo", "test"}
+    assert named == {"demo", "docs", "test"}
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in named)
 
 
 def test_picture_shows_a_whole_heal() -> None:
-    text = re.sub(r"<[^>]*>", "", (ROOT / "docs" / "demo.svg").read_text(encoding="utf-8"))
-    text = text.replace("&#160;", " ")
+    picture = ROOT / "docs" / "pictures" / "terminal.svg"
+    text = re.sub(r"<[^>]*>", "", picture.read_text(encoding="utf-8")).replace("&#160;", " ")
     assert "$ pytest --selfheal --selfheal-replay=recording.jsonl" in text
     assert re.search(r"selfheal apply: 9 healed; \d+ requests to demo", text)
     assert re.search(r"45 passed, 83 healed in [\d.]+s", text)

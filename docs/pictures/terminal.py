@@ -1,12 +1,6 @@
-"""Draws docs/demo.svg: heals the example project for real and pictures the terminal.
+"""A command in a pseudo-terminal, and a picture of what it wrote there.
 
-Run it after a change to what the terminal shows:
-
-    python docs/make_picture.py
-
-It needs `rich`, the example's `pypdf`, a sandbox, and a system with pseudo-terminals. The
-command in the picture is the command that is run, in a copy of `example_project`; nothing is
-left out of what it prints.
+The command in the picture is the command that is run; nothing is left out of what it prints.
 """
 
 from __future__ import annotations
@@ -14,11 +8,9 @@ from __future__ import annotations
 import os
 import pty
 import re
-import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,11 +18,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-DOCS = Path(__file__).resolve().parent
-EXAMPLE = DOCS.parent / "example_project"
-COMMAND = "pytest --selfheal --selfheal-replay=recording.jsonl --tb=no --no-header -rN"
 COLUMNS, ROWS = 100, 40
-TITLE = "example_project"
 
 THEME = TerminalTheme(
     (24, 26, 31),
@@ -89,8 +77,8 @@ PICTURE = """\
 _UP = re.compile(r"\x1b\[(\d+)A\r\x1b\[J")
 
 
-def heal(project: Path) -> str:
-    """Run the command in a pseudo-terminal and give all that it wrote, colours included.
+def run_in_terminal(command: str, folder: Path) -> str:
+    """Run a pytest command in a pseudo-terminal and give all that it wrote, colours included.
 
     Raises:
         RuntimeError: It did not end with 0: a picture of a failed run is not wanted.
@@ -101,8 +89,8 @@ def heal(project: Path) -> str:
     host, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", *COMMAND.split()],
-        cwd=project,
+        [sys.executable, "-m", *command.split()],
+        cwd=folder,
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
@@ -113,13 +101,16 @@ def heal(project: Path) -> str:
     os.close(host)
     text = data.decode("utf-8").replace("\r\n", "\n")
     if process.wait() != 0:
-        raise RuntimeError(f"{COMMAND!r} ended with {process.returncode}:\n{text}")
+        raise RuntimeError(f"{command!r} ended with {process.returncode}:\n{text}")
     return text
 
 
 def _environment() -> dict[str, str]:
     left_out = {"NO_COLOR", "FORCE_COLOR", "PY_COLORS", "COLUMNS", "LINES", "PYTEST_ADDOPTS", "CI"}
-    return {name: value for name, value in os.environ.items() if name not in left_out}
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
+    # Whatever else is installed for the tests has no place in the picture.
+    alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_selfheal.plugin"}
+    return kept | alone
 
 
 def _read_all(descriptor: int) -> bytes:
@@ -149,39 +140,21 @@ def last_screen(text: str) -> list[str]:
     return lines
 
 
-def draw(lines: list[str]) -> str:
-    """Give a picture of a terminal with the command and these lines."""
+def draw(command: str, lines: list[str], title: str) -> str:
+    """Give a picture of a terminal with the command and these lines, as SVG."""
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - a device
         console = Console(
             record=True, width=COLUMNS, file=nowhere, force_terminal=True, color_system="truecolor"
         )
-        console.print(Text.assemble(("$ ", "green"), (COMMAND, "bold")), soft_wrap=True)
+        console.print(Text.assemble(("$ ", "green"), (command, "bold")), soft_wrap=True)
         for line in lines:
             for part in _rows(Text.from_ansi(line)):
                 console.print(part, soft_wrap=True)
         return console.export_svg(
-            title=TITLE, theme=THEME, code_format=PICTURE, unique_id="selfheal-demo"
+            title=title, theme=THEME, code_format=PICTURE, unique_id=f"selfheal-{title}"
         )
 
 
 def _rows(line: Text) -> Iterator[Text]:
     """Break a line as a terminal does, which knows nothing of words."""
     return iter(line.divide(range(COLUMNS, len(line), COLUMNS)))
-
-
-def main() -> None:
-    """Heal a copy of the example project, and write the picture."""
-    with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder, TITLE)
-        shutil.copytree(
-            EXAMPLE, project, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache")
-        )
-        lines = last_screen(heal(project))
-    picture = draw(lines)
-    if folder in picture:
-        raise RuntimeError("the picture would show a path of this machine")
-    (DOCS / "demo.svg").write_text(picture, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,159 @@
+"""What the site is made with: links, docstrings, entries of options; and its pictures.
+
+The site itself is built by `make docs`, which takes every warning for an error.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_selfheal.options import OPTIONS, Option
+from tests.pages import PAGES, ROOT
+
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+docstrings = pytest.importorskip("docstrings")
+outside_pages = pytest.importorskip("outside_pages")
+selfheal_options = pytest.importorskip("selfheal_options")
+
+PICTURES = ROOT / "docs" / "pictures"
+
+
+# --- links -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("page", "link", "expected"),
+    [
+        pytest.param("docs/index.md", "../README.md", "index.md", id="readme"),
+        pytest.param("docs/how-to/ci.md", "../../CHANGELOG.md", "../changelog.md", id="deeper"),
+        pytest.param("README.md", "docs/how-to/ci.md", "how-to/ci.md", id="from outside"),
+        pytest.param(
+            "example_project/README.md", "../docs/security.md", "security.md", id="from a folder"
+        ),
+        pytest.param(
+            "CONTRIBUTING.md", "docs/security.md#what-is-trusted", "security.md#what-is-trusted",
+            id="with an anchor",
+        ),
+        pytest.param("docs/index.md", "tutorial.md", "tutorial.md", id="within"),
+        pytest.param("docs/a.md", "../LICENSE", "../LICENSE", id="a file"),
+        pytest.param("README.md", "https://example.org/README.md", "https://example.org/README.md",
+                     id="an address"),
+        pytest.param("README.md", "#modes", "#modes", id="an anchor alone"),
+    ],
+)  # fmt: skip
+def test_links_lead_to_pages_of_the_site(page: str, link: str, expected: str) -> None:
+    assert outside_pages.rewrite(f"See [it]({link}).", page) == f"See [it]({expected})."
+
+
+def test_every_page_outside_has_its_place() -> None:
+    outside = [page for page in PAGES if not page.is_relative_to(ROOT / "docs")]
+    for page in outside:
+        name = page.relative_to(ROOT).as_posix()
+        assert (ROOT / "docs" / outside_pages.PAGES[name]).is_file(), name
+
+
+# --- docstrings ------------------------------------------------------------------------
+
+
+def test_docstrings_have_fields() -> None:
+    text = """\
+    Do `it`, with ```` ```python ````.
+
+    Args:
+        name: What it is: a name,
+            or two.
+        other: The other.
+
+    Returns:
+        A thing, or None.
+
+    Raises:
+        SandboxFailed: It did not come up.
+    """
+    given = [line[4:] for line in text.splitlines()]
+    assert docstrings.as_rst(given) == [
+        "Do ``it``, with `````python``.",
+        "",
+        ":param name: What it is: a name,",
+        "        or two.",
+        ":param other: The other.",
+        "",
+        ":returns:",
+        "    A thing, or None.",
+        "",
+        ":raises SandboxFailed: It did not come up.",
+        "",
+    ]
+
+
+def test_docstrings_without_sections_stay() -> None:
+    assert docstrings.as_rst(["One: two.", "", "Three."]) == ["One: two.", "", "Three."]
+
+
+# --- options ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_entry_has_all_of_an_option(option: Option) -> None:
+    text = selfheal_options.entry(option)
+    assert option.help in text
+    for name in (option.flag, option.ini):
+        assert name is None or f"`{name}" in text
+    for choice in option.choices:
+        assert f"`{choice}`" in text
+
+
+def test_entries_that_are_named_exist() -> None:
+    page = (ROOT / "docs" / "reference" / "options.md").read_text("utf-8")
+    named = [
+        name
+        for names in re.findall(r"^```\{selfheal-options\} (.*)$", page, re.MULTILINE)
+        for name in names.split()
+    ]
+    assert named[-1] == "*"
+    assert len(named) == len(set(named))
+    assert set(named[:-1]) <= {option.name for option in OPTIONS}
+
+
+# --- pictures --------------------------------------------------------------------------
+
+
+def test_pictures_are_small() -> None:
+    pictures = [path for path in PICTURES.iterdir() if path.suffix in (".svg", ".png")]
+    assert {path.name for path in pictures} == {"terminal.svg", "tutorial.svg", "report.png"}
+    assert sum(path.stat().st_size for path in pictures) < 300_000
+
+
+@pytest.mark.parametrize("name", ["terminal.svg", "tutorial.svg"])
+def test_drawn_pictures_load_nothing(name: str) -> None:
+    text = (PICTURES / name).read_text("utf-8")
+    text = text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert not re.search(r"https?:|@import|<script|href=", text)
+
+
+def test_tutorials_picture_shows_its_heal() -> None:
+    drawn = (PICTURES / "tutorial.svg").read_text("utf-8")
+    text = re.sub(r"<[^>]*>", "", drawn).replace("&#160;", " ")
+    assert "$ pytest --selfheal --selfheal-replay=replies.jsonl" in text
+    assert "healed    parking.py::fee  (2 attempts, 7 tests)" in text
+    assert re.search(r"7 healed in [\d.]+s", text)
+
+
+def test_photograph_is_a_picture() -> None:
+    data = (PICTURES / "report.png").read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
+    assert (width, height) == (900, 760)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_pictures_are_shown_with_words(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    shown = re.findall(r"^!\[([^\]]{30,})\]\((\S+)\)$", text, re.MULTILINE)
+    assert len(shown) == 2
+    for _, target in shown:
+        assert Path(ROOT / page).parent.joinpath(target).is_file()
