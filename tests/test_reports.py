@@ -205,7 +205,7 @@ def test_json_is_what_the_contract_says() -> None:
         "attempts": [
             {
                 "verdict": "failed",
-                    "by": "model",
+                "by": "model",
                 "why": "assert 1 == 2",
                 "seconds": 0.412,
                 "asking_seconds": 1.5,
@@ -214,7 +214,7 @@ def test_json_is_what_the_contract_says() -> None:
             },
             {
                 "verdict": "passed",
-                    "by": "model",
+                "by": "model",
                 "why": None,
                 "seconds": 0.3,
                 "asking_seconds": 0.0,
