@@ -88,7 +88,8 @@ def _facts(stub: StubReport) -> list[str]:
 def _attempts(stub: StubReport) -> Iterator[Line]:
     for number, attempt in enumerate(stub.attempts, 1):
         why = f": {one_line(attempt.why)}" if attempt.why else ""
-        text = f"          attempt {number} {attempt.verdict} ({attempt.seconds:.2f}s){why}"
+        who = "edit" if attempt.is_reviewers else "attempt"
+        text = f"          {who} {number} {attempt.verdict} ({attempt.seconds:.2f}s){why}"
         yield text, _FAINT
 
 
