@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 _IN_THE_WAY = {"xdist": ("-n0", "--dist=no"), "pytest_cov": ("--no-cov",)}
 """Plugins that would start processes or rewrite reports in a sandbox, and what stops them."""
 
+_NEEDED_INSIDE = frozenset({"no:terminal", "no:terminalreporter"})
+"""What keeps a run quiet takes options away that a sandbox's pytest is started with."""
+
 _PYTESTS_OWN = frozenset(
     {"general", "terminal reporting", "pytest-warnings", "collect", "debugconfig", "logging"}
 )
@@ -98,6 +101,8 @@ def _plugin_arguments(config: pytest.Config, *, blocking_only: bool = False) -> 
     arguments: list[str] = []
     named = os.environ.get("PYTEST_PLUGINS", "").split(",")
     for name in (*filter(None, named), *config.option.plugins):
+        if name in _NEEDED_INSIDE:
+            continue
         if not blocking_only or name.startswith("no:"):
             arguments += ["-p", name]
     if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):

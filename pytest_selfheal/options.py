@@ -75,12 +75,10 @@ class Option:
 
     @property
     def help_with_default(self) -> str:
-        """The help text, ending with the default."""
-        shown = self.default
-        if shown is None:
-            shown = "none"
-        elif self.kind in ("flag", "bool"):
-            shown = {"flag": "off", "bool": "false"}[self.kind]
+        """The help text, ending with the default where there is one to be told."""
+        if self.default is None or self.kind == "flag":
+            return self.help
+        shown = "false" if self.kind == "bool" else self.default
         return f"{self.help} (default: {shown})"
 
 
@@ -126,7 +124,7 @@ OPTIONS: tuple[Option, ...] = (
         choices=("apply", "propose", "review", "check"),
         default="apply",
         help="apply rewrites the stubs; propose leaves the tree alone and writes a patch; "
-        "review asks for each; check calls no model and lists what is unhealed.",
+        "review shows each and asks; check calls no model and lists what is unhealed.",
     ),
     Option(
         flag="--selfheal-model",
@@ -159,14 +157,14 @@ OPTIONS: tuple[Option, ...] = (
         ini="selfheal_replay",
         metavar="PATH",
         kind="path",
-        help="Answer from this recording and call nobody.",
+        help="Answer from this recording, and call nobody.",
     ),
     Option(
         flag="--selfheal-record",
         ini="selfheal_record",
         metavar="PATH",
         kind="path",
-        help="Write such a recording.",
+        help="Write the requests and replies of this run to a recording, for --selfheal-replay.",
     ),
     Option(
         flag="--selfheal-sandbox",
@@ -184,7 +182,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="IMAGE",
         kind="str",
         default="host",
-        help="docker: host mirrors this Python environment read-only, anything else is an "
+        help="With docker: host mirrors this Python environment read-only, anything else is an "
         "image's name.",
     ),
     Option(
@@ -193,7 +191,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="N",
         kind="int",
         default=5,
-        help="Model replies tried for a stub or group.",
+        help="How many replies of the model are tried for a stub, or a group of them.",
     ),
     Option(
         flag="--selfheal-candidates",
@@ -251,7 +249,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="N",
         kind="int",
         default=8,
-        help="Stubs or groups healed at once.",
+        help="How many stubs, or groups of them, are healed at once.",
     ),
     Option(
         flag="--selfheal-timeout",
@@ -421,8 +419,8 @@ OPTIONS: tuple[Option, ...] = (
         metavar="PATH",
         kind="path",
         default="selfheal.patch",
-        help="propose: where the patch goes; git apply takes it from the rootdir. One that ends in "
-        ".mbox holds a commit for each stub; git am takes it.",
+        help="With propose: where the patch goes; git apply takes it from the rootdir. One that "
+        "ends in .mbox holds a commit for each stub; git am takes it.",
     ),
     Option(
         flag="--selfheal-report",
@@ -431,7 +429,7 @@ OPTIONS: tuple[Option, ...] = (
         kind="path",
         suffixes=(".json", ".html"),
         repeatable=True,
-        help="Write a report, .json or .html; may be given twice.",
+        help="Write a report to this path, which ends in .json or .html; may be given twice.",
     ),
     Option(
         ini="selfheal_env",
@@ -459,12 +457,13 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         ini="selfheal_docker_runtime",
         kind="str",
-        help="docker: the runtime that containers are started with, such as runsc.",
+        help="With docker: the runtime that containers are started with, such as runsc.",
     ),
     Option(
         ini="selfheal_docker_network",
         kind="str",
-        help="docker: a network that code under test may reach, such as one with a test database.",
+        help="With docker: a network that code under test may reach, such as one with a test "
+        "database.",
     ),
 )
 

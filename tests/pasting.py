@@ -72,7 +72,7 @@ def paste(
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("OPENAI_", "PYTEST_"))
+        if not name.startswith(("OPENAI_", "PYTEST_", "GITHUB_"))
     }
     addopts = ["-p", "no:cacheprovider", f"--selfheal-sandbox={SANDBOX}", *options]
     return subprocess.run(

@@ -244,34 +244,6 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_commands(tmp_path_factory.mktemp("bin"))
 
 
-def paste(
-    script: str, folder: Path, commands: Path, *options: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a block in a shell, its pytest with the tests' sandbox and these options."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("OPENAI_", "PYTEST_", "GITHUB_"))
-    }
-    addopts = ["-p", "no:cacheprovider", f"--selfheal-sandbox={SANDBOX}", *options]
-    return subprocess.run(
-        ["sh", "-euc", script],
-        cwd=folder,
-        env={
-            **environment,
-            "PATH": f"{commands}{os.pathsep}{environment['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTEST_ADDOPTS": " ".join(addopts),
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=300,
-    )
-
-
 def readme_example() -> str:
     example = next(block for block in blocks(README, "sh") if block.startswith("mkdir"))
     assert example.count("\npytest ") == 1

@@ -80,7 +80,9 @@ def test_names_follow_one_rule(option: Option) -> None:
         assert option.ini == option.flag.removeprefix("--").replace("-", "_")
     assert option.flag or option.ini
     assert option.help.endswith(".")
-    assert option.help_with_default.endswith(")")
+    # Of a default that is no value nothing is to be said.
+    has_default = option.default is not None and option.kind != "flag"
+    assert option.help_with_default.endswith(")" if has_default else option.help)
 
 
 def test_every_option_but_those_that_say_what_to_do_has_an_ini_twin() -> None:
@@ -107,12 +109,12 @@ def test_help_lists_every_option_with_its_default(run: Run) -> None:
     text = " ".join(run("--help").stdout.str().split())
     for option in OPTIONS:
         assert (option.flag or option.ini or "") in text
-    assert "tried for a stub or group. (default: 5)" in text
+    assert "tried for a stub, or a group of them. (default: 5)" in text
     assert "swap included. (default: 512m)" in text
-    assert (
-        "Heal after the run: fill in the marked stubs that failing tests reach. (default: off)"
-        in text
-    )
+    assert "in the marked stubs that failing tests reach. --selfheal-doctor" in text
+    assert "false. (default: false)" in text
+    ours = text[text.index("--selfheal ") : text.index("--selfheal-report=")]
+    assert "(default: none)" not in ours
 
 
 # --- the default, ini and the command line ---------------------------------------------

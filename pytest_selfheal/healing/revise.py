@@ -7,6 +7,7 @@ nothing that is known changes, so that a revision that fails, or is broken off, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_selfheal.errors import EditConflict, Refused, SandboxFailed, Unusable
@@ -105,7 +106,8 @@ class Reviser:
         left = self.attempts_left(key)
         if not left:
             return Revision(
-                problem=f"all {len(history)} attempts are used up: raise --selfheal-attempts"
+                problem=f"its attempts are used up ({len(history)}): raise --selfheal-attempts, "
+                "or the number at its marker"
             )
         # Red as it is without the code, so that the prompt tells what is to turn green.
         rest = self._rest(key)
@@ -118,7 +120,7 @@ class Reviser:
             why=f"its tests pass, and its reviewer wants it otherwise: {hint}",
             code=self.code(key),
         )
-        group = self._group(key, (*history[:-1], wanted), left)
+        group = self._group(key, (*_without_green(history), wanted), left)
         snapshot = Snapshot(results=before.results, code=rest, suite_seconds=heal.suite_seconds())
         end = heal_group(heal.kit, group, snapshot)
         heal.kit.progress.drop(label)
@@ -182,6 +184,12 @@ class Reviser:
         board = self._heal.board
         tests = [test for test in board.tests_reaching(key) if test not in board.flaky]
         return Group(keys=(key,), tests=tuple(tests), attempts=attempts, left=left)
+
+
+def _without_green(history: Sequence[Attempt]) -> list[Attempt]:
+    """All but the last green attempt: its code is the present one, and shown as such."""
+    green = [number for number, each in enumerate(history) if each.verdict == "passed"]
+    return [each for number, each in enumerate(history) if number not in green[-1:]]
 
 
 def heal_code(heal: Heal) -> Code:

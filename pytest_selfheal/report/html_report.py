@@ -218,13 +218,16 @@ def _timeline(stub: StubReport, longest: float) -> str:
 def _attempt(number: int, attempt: Attempt) -> str:
     colour = attempt.verdict if attempt.verdict in _ENDS else "other"
     why = f" {_escaped(attempt.why)}" if attempt.why else ""
-    facts = [*map(_escaped, how(attempt)), f"asking {attempt.asking_seconds:.2f} s"]
+    facts = ["by the reviewer"] if attempt.is_reviewers else [*map(_escaped, how(attempt))]
+    if attempt.asking_seconds or not attempt.is_reviewers:
+        facts.append(f"asking {attempt.asking_seconds:.2f} s")
     if attempt.seconds:
         facts.append(f"verifying {attempt.seconds:.2f} s")
     if attempt.input_tokens or attempt.output_tokens:
         facts.append(f"{attempt.input_tokens} tokens in, {attempt.output_tokens} out")
+    who = "Edit" if attempt.is_reviewers else "Attempt"
     line = (
-        f'Attempt {number}: <span class="{colour}">{_escaped(attempt.verdict)}</span>{why} '
+        f'{who} {number}: <span class="{colour}">{_escaped(attempt.verdict)}</span>{why} '
         f'<span class="dim">({"; ".join(facts)})</span>'
     )
     # A reply that passed is shown by the diff.

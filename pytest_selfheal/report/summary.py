@@ -90,8 +90,9 @@ def _facts(stub: StubReport) -> list[str]:
 def _attempts(stub: StubReport) -> Iterator[Line]:
     for number, attempt in enumerate(stub.attempts, 1):
         why = f": {one_line(attempt.why)}" if attempt.why else ""
+        who = "edit" if attempt.is_reviewers else "attempt"
         facts = ", ".join([f"{attempt.seconds:.2f}s", *how(attempt)])
-        text = f"          attempt {number} {attempt.verdict} ({facts}){why}"
+        text = f"          {who} {number} {attempt.verdict} ({facts}){why}"
         yield text, _FAINT
 
 
