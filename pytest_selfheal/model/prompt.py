@@ -89,7 +89,8 @@ def _inline(text: str, limit: int = 300) -> str:
 def _targets(stubs: Sequence[Stub]) -> str:
     lines = ["## Targets", ""]
     for target in dict.fromkeys(stub.target for stub in stubs):
-        lines.append(f"Target: {target}")
+        # A file's name may hold line ends, and a forged line after one.
+        lines.append(f"Target: {' '.join(encodable(target).splitlines())}")
         lines += [
             f"  {note}" for stub in stubs if stub.target == target for note in _stub_notes(stub)
         ]
