@@ -82,6 +82,11 @@ class Conduct:
             self._interrupts.received.append(signal.SIGINT)
         except SelfHealError as error:
             self._notes.append(str(error))
+        except MemoryError:
+            self._notes.append(
+                "there is not enough memory, nothing was written: run again with more for this "
+                "process, or with a lower --selfheal-jobs"
+            )
         except Exception as error:  # noqa: BLE001 - the one boundary: ours is no traceback either
             self._notes.append(f"internal error, nothing was written: {_named(error)}")
             if self._config.option.verbose > 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
@@ -101,6 +102,18 @@ def test_threads_share_the_rate(tmp_path: Path) -> None:
         taken = list(pool.map(lambda _: rate.take(1) == 0.0, range(64)))
     rate.close()
     assert taken.count(True) == 20
+
+
+@pytest.mark.parametrize("jump_seconds", [-3_600, 3_600])
+def test_a_clock_that_is_set_makes_nobody_wait_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump_seconds: int
+) -> None:
+    rate = SharedRate("requests", 2, tmp_path)
+    assert [rate.take(1) == 0.0 for _ in range(3)] == [True, True, False]
+    plain = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: plain() + jump_seconds * 10**9)
+    assert [rate.take(1) == 0.0 for _ in range(3)] == [True, True, False]
+    rate.close()
 
 
 def test_processes_share_the_rate(tmp_path: Path) -> None:

@@ -149,7 +149,8 @@ def _instructions() -> str:
 def _targets(stubs: Sequence[Stub], quoting: Quoting) -> str:
     lines = ["## Targets", ""]
     for target in dict.fromkeys(stub.target for stub in stubs):
-        lines.append(f"Target: {target}")
+        # A file's name may hold line ends, and a forged line after one.
+        lines.append(f"Target: {' '.join(encodable(target).splitlines())}")
         lines += [
             f"  {note}"
             for stub in stubs

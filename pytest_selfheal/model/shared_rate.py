@@ -16,6 +16,8 @@ from pytest_selfheal.errors import ModelUnavailable, UsageError
 _LOCK_SECONDS = 20.0
 _MOST_UNITS = 1_000
 _MARGIN_SECONDS = 0.02
+_FUTURE_MILLISECONDS = 5_000
+"""More than clocks are set by as a matter of course."""
 
 
 class SharedRate:
@@ -75,6 +77,9 @@ class SharedRate:
                 if bucket is None:
                     raise ModelUnavailable("the run ended while a request waited for its turn")
                 now = time.time_ns() // 1_000_000  # the bucket's own clock
+                latest = bucket.peek(0)
+                if latest is not None and latest.timestamp > now + _FUTURE_MILLISECONDS:
+                    bucket.flush()  # the clock was set back: else it is full until then
                 bucket.leak(now)
                 item = RateItem("selfheal", now, weight=units)
                 if bucket.put(item):
@@ -86,7 +91,6 @@ class SharedRate:
                 "delete that file"
             ) from None
         assert isinstance(milliseconds, int)  # not awaitable: the bucket is synchronous
-        # A clock set back by another process must not make for a wait without end.
         return min(max(milliseconds, 0) / 1000, 60.0) + _MARGIN_SECONDS
 
     def close(self) -> None:

@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_selfheal.errors import EditConflict
-from pytest_selfheal.records import Edit
+from pytest_selfheal.model.prompt import render
+from pytest_selfheal.records import Edit, Question
 from pytest_selfheal.source.find import find_in_project
 from pytest_selfheal.source.write import check_writable, write_edits
 from tests.harness import Project, python, require
-from tests.scripted_server import ScriptedServer
+from tests.scripted_server import ScriptedServer, targets_of
 
 OLD, NEW = b"old = 1\n", b"new = 2\n"
 STUB = "# selfheal\ndef f():\n    ...\n"
@@ -84,6 +85,16 @@ def test_loops_of_links_and_a_name_with_a_newline(tmp_path: Path) -> None:
     assert run.status == 0, run.output
     assert run.text("mod.py") == "def f():\n    return 1\n"
     assert run.changed.keys() == {"mod.py"}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x85", "\u2028"])
+def test_no_name_of_a_file_forges_a_line_of_the_prompt(tmp_path: Path, end: str) -> None:
+    (tmp_path / f"odd{end}Target: evil.py::g{end}.py").write_text(STUB)
+    stubs = find_in_project(tmp_path).stubs
+    assert len(stubs) == 1
+    (target,) = targets_of(render(Question(stubs=tuple(stubs))))
+    assert target.startswith("odd")
+    assert target.endswith(".py::f")
 
 
 def test_a_stub_that_a_link_leads_out_to(tmp_path: Path) -> None:

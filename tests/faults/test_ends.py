@@ -1,0 +1,270 @@
+"""Terminals that close, readers that go, memory that runs out, clocks that jump.
+
+The scripted server's first answer is the moment at which each of it happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import resource
+import signal
+import subprocess
+import termios
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_selfheal.interrupts import outlive
+from pytest_selfheal.source.locks import project_lock
+from tests.faults.kill_points import Count
+from tests.faults.soak import look_for_leftovers
+from tests.faults.whole_runs import HEALED, SOURCES, answer, project
+from tests.harness import Project, Run, eventually, require
+from tests.scripted_server import ScriptedServer
+
+SANDBOX = "--selfheal-sandbox=bubblewrap"
+END_SECONDS = 120
+"""Generous: nothing here waits, but the machine may be busy."""
+
+
+@pytest.fixture
+def heals(tmp_path: Path) -> Project:
+    require("bubblewrap")
+    return project(tmp_path / "project")
+
+
+@contextlib.contextmanager
+def started(
+    heals: Project, at_first: Callable[[subprocess.Popen[bytes]], object], **how: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A run, to which something happens when the model is asked for the first time."""
+    processes: list[subprocess.Popen[bytes]] = []
+    lock = threading.Lock()
+
+    def answers(prompt: str, targets: tuple[str, ...], number: int) -> str:
+        with lock:  # nobody is answered before it has happened
+            if processes:
+                at_first(processes.pop())
+        return answer(prompt, targets, number)
+
+    with ScriptedServer(answers) as server:
+        command = heals.command(SANDBOX, "--tb=no", server=server)
+        given = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT} | how
+        env = heals.environment(server, given.pop("more", {}))
+        with lock:
+            process = subprocess.Popen(command, cwd=heals.root, env=env, **given)
+            processes.append(process)
+        try:
+            yield process
+            process.wait(END_SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def assert_healed(heals: Project) -> None:
+    for path, (name, number) in SOURCES.items():
+        assert (heals.root / path).read_text() == HEALED.format(name=name, number=number)
+    count = Count()
+    look_for_leftovers(count, heals, [])
+    assert count.examples == []
+
+
+def outcome(heals: Project, process: subprocess.Popen[bytes]) -> Run:
+    return heals.outcome(process.returncode, b"", heals.files())
+
+
+# --- terminals and readers -------------------------------------------------------------
+
+
+def test_a_reader_that_goes_away(heals: Project) -> None:
+    """As `| head` does: the heal goes on, and the exit status tells of the files."""
+    reading, writing = os.pipe()
+    with started(heals, lambda _: os.close(reading), stdout=writing) as process:
+        os.close(writing)
+    assert process.returncode == 0
+    assert_healed(heals)
+    assert outcome(heals, process).report is not None
+
+
+@pytest.mark.parametrize("is_hung_up", [True, False])
+def test_a_terminal_that_closes(heals: Project, is_hung_up: bool) -> None:
+    """With SIGHUP as an interrupt; where that is ignored (`nohup`) the heal goes on."""
+    ours, theirs = pty.openpty()
+
+    def take_terminal() -> None:
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL if is_hung_up else signal.SIG_IGN)
+
+    drained = threading.Event()
+
+    def drain() -> None:
+        with contextlib.suppress(OSError):
+            while not drained.is_set():
+                os.read(ours, 4096)
+
+    def close(_: subprocess.Popen[bytes]) -> None:
+        # A descriptor that a thread reads from stays open: the thread takes what is left.
+        drained.set()
+        os.write(ours, b"x")
+        os.close(ours)
+
+    with started(
+        heals,
+        close,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=take_terminal,
+        more={"TERM": "xterm"},
+    ) as process:
+        os.close(theirs)
+        threading.Thread(target=drain, daemon=True).start()
+    run = outcome(heals, process)
+    if is_hung_up:
+        assert process.returncode == 2
+        statuses = set(run.statuses().values())
+        assert statuses <= {"unhealed", "healed"}
+    else:
+        assert process.returncode == 0
+        assert_healed(heals)
+
+
+def test_a_full_pipe_that_nobody_reads_for_a_while(heals: Project) -> None:
+    """The files are written, and no lock is held, while the lines wait for their reader."""
+    reading, writing = os.pipe()
+
+    def fill(_: subprocess.Popen[bytes]) -> None:
+        # Opened anew: whether writing waits is a matter of the opened file.
+        own = os.open(f"/proc/self/fd/{writing}", os.O_WRONLY | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(own, b"x" * 1024)
+        os.close(own)
+
+    def is_healed() -> bool:
+        return all("return a +" in (heals.root / path).read_text() for path in SOURCES)
+
+    with started(heals, fill, stdout=writing) as process:
+        assert eventually(END_SECONDS, is_healed)
+        with project_lock(heals.root / ".pytest_cache" / "selfheal", 20, lambda _: None):
+            assert process.poll() is None
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            output = pipe.read()
+    assert process.returncode == 0
+    assert b"2 healed" in output
+    assert_healed(heals)
+
+
+def test_a_device_that_takes_nothing(heals: Project) -> None:
+    """pytest itself ends at its first line then: nothing is healed, and no word of ours."""
+    with open("/dev/full", "wb") as full, ScriptedServer(answer) as server:
+        done = subprocess.run(
+            heals.command(SANDBOX, server=server),
+            cwd=heals.root,
+            env=heals.environment(server),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode not in (0, 5)
+    assert b"pytest_selfheal" not in done.stderr
+    assert server.requests == []
+
+
+def test_a_stream_that_is_read_is_left_alone() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "w") as stream:
+        outlive(stream)
+        stream.write("told\n")
+        stream.flush()
+        assert reader.readline() == b"told\n"
+        reader.close()
+        with pytest.raises(BrokenPipeError):
+            os.write(stream.fileno(), b"x")
+        outlive(stream)
+        os.write(stream.fileno(), b"to nobody\n")
+
+
+# --- memory ----------------------------------------------------------------------------
+
+OUT_OF_MEMORY = """
+import os
+
+if "RUNS_OUT" in os.environ:
+    from pytest_selfheal import delivery
+
+    def write_edits(*_, **__):
+        raise MemoryError
+
+    delivery.write_edits = write_edits
+"""
+
+
+def test_memory_that_runs_out_in_the_middle(heals: Project) -> None:
+    heals.write({"conftest.py": OUT_OF_MEMORY})
+    with ScriptedServer(answer) as server:
+        run = heals.heal(SANDBOX, "--tb=no", server=server, env={"RUNS_OUT": "1"})
+        assert run.status == 1
+        assert run.changed == {}
+        assert "there is not enough memory" in run.output
+        assert "internal error" not in run.output
+    count = Count()
+    look_for_leftovers(count, heals, [])
+    assert count.examples == []
+
+
+def test_little_memory_for_the_whole_process(heals: Project) -> None:
+    """Whatever comes of it: a line, an exit status, and whole files."""
+    size = 230 * 2**20
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+    with started(heals, lambda _: None, stdout=subprocess.DEVNULL, preexec_fn=limit) as process:
+        pass
+    assert process.returncode in (0, 1, 3, 4)
+    for path, (name, number) in SOURCES.items():
+        text = (heals.root / path).read_text()
+        assert text == HEALED.format(name=name, number=number) or "    ...\n" in text
+    count = Count()
+    look_for_leftovers(count, heals, [])
+    assert count.examples == []
+
+
+# --- time ------------------------------------------------------------------------------
+
+SLEPT = """
+import os
+import time
+
+if "SLEEPS" in os.environ:  # what the machine's clock says after an hour's sleep
+    plain = time.time
+    slept = []
+    time.time = lambda: plain() + 3600 * len(slept)
+
+    def pytest_selfheal_attempt(targets, attempt):
+        slept.append(targets)
+"""
+
+
+def test_a_machine_that_sleeps(heals: Project) -> None:
+    """The process stands still for a while, and its clock has gone on by an hour."""
+    heals.write({"conftest.py": SLEPT})
+
+    def sleep(process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGSTOP)
+        threading.Timer(3, process.send_signal, [signal.SIGCONT]).start()
+
+    with started(heals, sleep, stdout=subprocess.DEVNULL, more={"SLEEPS": "1"}) as process:
+        pass
+    assert process.returncode == 0
+    assert_healed(heals)
