@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from pytest_selfheal.errors import PromptTooLong
 from pytest_selfheal.model.attempts import told_attempts
 from pytest_selfheal.model.failures import told_failures
-from pytest_selfheal.model.fold import fold
+from pytest_selfheal.model.fold import encodable, fold
 from pytest_selfheal.model.quoting import Quoting
 from pytest_selfheal.model.size import estimated_tokens
 from pytest_selfheal.records import Excerpt, Question, Stub
