@@ -172,12 +172,14 @@ class _Loop:
 
     def _try(self, turn: _Turn, number: int) -> Tried:
         """Ask once, and run what comes. Other threads do so at the same time."""
-        kit, group = self._kit, self._group
+        kit, group, shown = self._kit, self._group, self._snapshot.code
+        if turn.approach.strategy != "fresh":
+            shown = shown.including(group.earlier_code)
         asked_at = time.monotonic()
         reply = kit.ask(
             group,
             self._snapshot.results,
-            self._snapshot.code.including(group.earlier_code),
+            shown,
             turn.attempts,
             turn.holdout,
             number=number,
