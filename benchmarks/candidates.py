@@ -37,12 +37,13 @@ from pytest_selfheal.threads import DaemonExecutor
 from tests.scripted_server import ScriptedServer
 from tests.simulated import settings
 
-JOBS = 8
+JOBS = (8, 100)
+"""Fewer than there are stubs, and enough for every candidate."""
 ATTEMPTS = 60
-LATENCY_SECONDS = 0.5
-TOKENS_PER_SECOND = 160.0
-VERIFICATION_SECONDS = 0.15
-VERIFICATIONS_AT_ONCE = 2
+LATENCY_SECONDS = 0.3
+TOKENS_PER_SECOND = 250.0
+VERIFICATION_SECONDS = 0.1
+VERIFICATIONS_AT_ONCE = 8
 PROBABILITIES = (0.3, 0.5, 0.8)
 STUBBORN_PROBABILITY = 0.5
 PLAIN = "plain retrying"
@@ -74,21 +75,20 @@ class _Spent:
 def candidates(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]:
     """Wall time, requests and tokens of each way, for a few probabilities of being right."""
     del sandboxes
-    models: dict[str, tuple[float, bool, Sequence[str]]] = {
-        f"right {p:.0%}": (p, False, list(WAYS)) for p in PROBABILITIES
-    }
-    models["stubborn, right 50%"] = (STUBBORN_PROBABILITY, True, list(WAYS)[:3])
+    models = [(p, False, jobs, list(WAYS)) for jobs in JOBS for p in PROBABILITIES]
+    models.append((STUBBORN_PROBABILITY, True, JOBS[0], list(WAYS)[:3]))
     figures = []
-    for name, (p, is_stubborn, ways) in models.items():
+    for p, is_stubborn, jobs, ways in models:
         # The same seed for every way, so that none is lucky.
         spent = {
             way: [
-                _heal(folder, WAYS[way], _model(p, seed, is_stubborn=is_stubborn))
+                _heal(folder, {**WAYS[way], "jobs": jobs}, _model(p, seed, is_stubborn=is_stubborn))
                 for seed in range(rounds)
             ]
             for way in ways
         }
         plain = spent[PLAIN]
+        name = f"{'stubborn, ' * is_stubborn}right {p:.0%}, {jobs} jobs"
         figures += [
             Figure(
                 name=f"{name}, {way}: wall / plain",
@@ -123,12 +123,12 @@ def _heal(parent: Path, options: Mapping[str, object], answer: Answer) -> _Spent
     root = write_project(parent, TASKS, solved=False)
     stubs = {key_of(stub): stub for stub in find_in_project(root).stubs}
     with ScriptedServer(answer, LATENCY_SECONDS, TOKENS_PER_SECOND) as server:
-        run = settings(attempts=ATTEMPTS, jobs=JOBS)
+        run = settings(attempts=ATTEMPTS)
         run = replace(run, holdout=0.0, base_url=server.base_url, model="simulated", **options)  # type: ignore[arg-type]
         model = limited(
             OpenAIModel(name=run.model, base_url=run.base_url, api="chat"), run, root / "state"
         )
-        executor, samplers = (DaemonExecutor(JOBS, name) for name in ("groups", "samples"))
+        executor, samplers = (DaemonExecutor(run.jobs, name) for name in ("groups", "samples"))
         kit = Kit(
             settings=run,
             model=model,
