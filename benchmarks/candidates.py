@@ -37,15 +37,14 @@ from pytest_selfheal.threads import DaemonExecutor
 from tests.scripted_server import ScriptedServer
 from tests.simulated import settings
 
-JOBS = (8, 100)
-"""Fewer than there are stubs, and enough for every candidate."""
+MANY_JOBS, FEW_JOBS = 100, 8
+"""Enough for every candidate of every stub, and fewer than there are stubs."""
 ATTEMPTS = 60
-LATENCY_SECONDS = 0.3
-TOKENS_PER_SECOND = 250.0
+LATENCY_SECONDS = 1.0
+TOKENS_PER_SECOND = 80.0
 VERIFICATION_SECONDS = 0.1
 VERIFICATIONS_AT_ONCE = 8
 PROBABILITIES = (0.3, 0.5, 0.8)
-STUBBORN_PROBABILITY = 0.5
 PLAIN = "plain retrying"
 WAYS: Mapping[str, Mapping[str, object]] = {
     PLAIN: {"when_stuck": "repeat"},
@@ -75,8 +74,8 @@ class _Spent:
 def candidates(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]:
     """Wall time, requests and tokens of each way, for a few probabilities of being right."""
     del sandboxes
-    models = [(p, False, jobs, list(WAYS)) for jobs in JOBS for p in PROBABILITIES]
-    models.append((STUBBORN_PROBABILITY, True, JOBS[0], list(WAYS)[:3]))
+    models = [(p, False, MANY_JOBS, list(WAYS)) for p in PROBABILITIES]
+    models += [(0.5, stubborn, FEW_JOBS, list(WAYS)[:4]) for stubborn in (False, True)]
     figures = []
     for p, is_stubborn, jobs, ways in models:
         # The same seed for every way, so that none is lucky.
