@@ -200,7 +200,7 @@ class _Loop:
         if reply.gave_up is not None:
             why = f"the model gave up: {reply.gave_up}"
             return Tried(reply=reply, attempt=replace(attempt, why=why))
-        same_as = turn.seen.first_with(reply.blocks, number)
+        same_as = turn.seen.first_with(reply.blocks, number) if reply.blocks else None
         if same_as is not None:
             return Tried(reply=reply, attempt=attempt, same_as=same_as)
         return self._run(reply, attempt)
