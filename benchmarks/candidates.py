@@ -3,37 +3,57 @@
 The server answers each request with the right body with probability `p`, else with a mutant
 of it; which is a matter of the seed, the stub and the request's number alone. The stubborn
 model repeats, where a request shows it a failed reply, that very mistake half of the time.
+
+Everything is real but the sandbox: a stand-in knows what the tests say of each reply, and takes
+as long as a parked one, so that the figures are the ways' own on a busy machine too.
 """
 
 from __future__ import annotations
 
-import json
+import io
 import random
-import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Semaphore
+from typing import cast
 
-from benchmarks.measuring import BenchmarkError, Figure, run_process
-from benchmarks.projects import model_variables, write_project
+from benchmarks.measuring import BenchmarkError, Figure
+from benchmarks.projects import write_project
 from benchmarks.tasks import TASKS, Task
+from pytest_selfheal.healing.groups import key_of
+from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.run import Heal
+from pytest_selfheal.healing.session import SessionRecord
+from pytest_selfheal.model.openai_model import OpenAIModel
+from pytest_selfheal.model.stack import limited
+from pytest_selfheal.records import Candidate, Failure, Job, RunOutcome, TestResult
+from pytest_selfheal.report.progress import Progress
+from pytest_selfheal.sandbox.pool import Pool
+from pytest_selfheal.source.find import find_in_project
+from pytest_selfheal.source.project_files import project_files
+from pytest_selfheal.threads import DaemonExecutor
 from tests.scripted_server import ScriptedServer
+from tests.simulated import settings
 
-JOBS = 8
-STUBS = 10
-ATTEMPTS = 40
+MANY_JOBS, FEW_JOBS = 100, 8
+"""Enough for every candidate of every stub, and fewer than there are stubs."""
+ATTEMPTS = 60
 LATENCY_SECONDS = 1.0
 TOKENS_PER_SECOND = 80.0
+VERIFICATION_SECONDS = 0.1
+VERIFICATIONS_AT_ONCE = 8
 PROBABILITIES = (0.3, 0.5, 0.8)
-STUBBORN_PROBABILITY = 0.5
 PLAIN = "plain retrying"
-WAYS: Mapping[str, Sequence[str]] = {
-    PLAIN: ["--selfheal-when-stuck=repeat"],
-    "changing when stuck": [],
-    "2 at once": ["--selfheal-candidates=2"],
-    "3 at once": ["--selfheal-candidates=3"],
-    "5 at once": ["--selfheal-candidates=5"],
+WAYS: Mapping[str, Mapping[str, object]] = {
+    PLAIN: {"when_stuck": "repeat"},
+    "changing when stuck": {},
+    "2 at once": {"candidates": 2},
+    "3 at once": {"candidates": 3},
+    "5 at once": {"candidates": 5},
 }
+Answer = Callable[[str, tuple[str, ...], int], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,49 +63,46 @@ class _Spent:
     input_tokens: int
     output_tokens: int
 
-    @property
-    def shown(self) -> str:
+    def beside(self, other: _Spent) -> str:
+        more = (self.input_tokens + self.output_tokens) / (other.input_tokens + other.output_tokens)
         return (
-            f"{self.seconds:.1f} s, {self.requests} requests, "
-            f"{self.input_tokens:,} tokens in, {self.output_tokens:,} out"
+            f"{self.seconds:.1f} s, {self.requests} requests, {self.input_tokens:,} tokens in, "
+            f"{self.output_tokens:,} out ({more:.2f} of plain)"
         )
 
 
 def candidates(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]:
     """Wall time, requests and tokens of each way, for a few probabilities of being right."""
-    tasks = TASKS[:STUBS]
+    del sandboxes
+    models = [(p, False, MANY_JOBS, list(WAYS)) for p in PROBABILITIES]
+    models += [(0.5, stubborn, FEW_JOBS, list(WAYS)[:4]) for stubborn in (False, True)]
     figures = []
-    models: dict[str, tuple[float, bool, Sequence[str]]] = {
-        f"right {p:.0%}": (p, False, list(WAYS)) for p in PROBABILITIES
-    }
-    models["stubborn, right 50%"] = (STUBBORN_PROBABILITY, True, list(WAYS)[:3])
-    for name, (p, is_stubborn, ways) in models.items():
+    for p, is_stubborn, jobs, ways in models:
         # The same seed for every way, so that none is lucky.
         spent = {
             way: [
-                _heal(folder, tasks, sandboxes[-1], WAYS[way], _model(tasks, p, seed, is_stubborn))
+                _heal(folder, {**WAYS[way], "jobs": jobs}, _model(p, seed, is_stubborn=is_stubborn))
                 for seed in range(rounds)
             ]
             for way in ways
         }
         plain = spent[PLAIN]
+        name = f"{'stubborn, ' * is_stubborn}right {p:.0%}, {jobs} jobs"
         figures += [
             Figure(
-                name=f"{name}, {way}: wall / plain retrying",
+                name=f"{name}, {way}: wall / plain",
                 values=tuple(
                     one.seconds / other.seconds for one, other in zip(each, plain, strict=True)
                 ),
-                detail="; ".join(one.shown for one in each),
+                detail=each[0].beside(plain[0]),
             )
             for way, each in spent.items()
         ]
     return figures
 
 
-def _model(
-    tasks: Sequence[Task], p: float, seed: int, is_stubborn: bool
-) -> Callable[[str, tuple[str, ...], int], str]:
-    known = {task.target: task for task in tasks}
+def _model(p: float, seed: int, *, is_stubborn: bool) -> Answer:
+    known = {task.target: task for task in TASKS}
 
     def answer(prompt: str, targets: tuple[str, ...], number: int) -> str:
         (target,) = targets
@@ -101,29 +118,131 @@ def _model(
     return answer
 
 
-def _heal(
-    parent: Path,
-    tasks: Sequence[Task],
-    sandbox: str,
-    options: Sequence[str],
-    answer: Callable[[str, tuple[str, ...], int], str],
-) -> _Spent:
-    folder = write_project(parent, tasks, solved=False)
+def _heal(parent: Path, options: Mapping[str, object], answer: Answer) -> _Spent:
+    root = write_project(parent, TASKS, solved=False)
+    stubs = {key_of(stub): stub for stub in find_in_project(root).stubs}
     with ScriptedServer(answer, LATENCY_SECONDS, TOKENS_PER_SECOND) as server:
-        command = [
-            *(sys.executable, "-m", "pytest", "--selfheal", f"--selfheal-sandbox={sandbox}"),
-            *(f"--selfheal-jobs={JOBS}", f"--selfheal-attempts={ATTEMPTS}"),
-            *("--selfheal-holdout=0", "--selfheal-report=report.json", *options),
+        run = settings(attempts=ATTEMPTS)
+        run = replace(run, holdout=0.0, base_url=server.base_url, model="simulated", **options)  # type: ignore[arg-type]
+        model = limited(
+            OpenAIModel(name=run.model, base_url=run.base_url, api="chat"), run, root / "state"
+        )
+        executor, samplers = (DaemonExecutor(run.jobs, name) for name in ("groups", "samples"))
+        kit = Kit(
+            settings=run,
+            model=model,
+            pool=cast(Pool, _StandIn()),
+            progress=Progress(io.StringIO(), verbosity=-1),
+            relay=_NoPlugins(),
+            root=root,
+            stubs=stubs,
+            sources={stub.path: (root / stub.path).read_bytes() for stub in stubs.values()},
+            files=frozenset(project_files(root, every_kind=True)),
+            executor=samplers,
+        )
+        failures = [
+            Failure(nodeid=nodeid, phase="call", longrepr=longrepr)
+            for task in TASKS
+            for nodeid, longrepr in _StandIn.failures(task)
         ]
-        run = run_process(command, folder, extra=model_variables(server.base_url))
+        heal = Heal.of(kit, SessionRecord(failures=tuple(failures)))
+        begun = time.perf_counter()
+        heal.run(executor)
+        seconds = time.perf_counter() - begun
+        usage = model.usage()
+        model.close()
         requests = len(server.requests)
-    report = json.loads((folder / "report.json").read_text())
-    unhealed = [stub["target"] for stub in report["stubs"] if stub["status"] != "healed"]
-    if unhealed:
-        raise BenchmarkError(f"not healed: {', '.join(unhealed)}:\n{run.output[-3000:]}")
+        for each in (executor, samplers):
+            each.shutdown(wait=False, cancel_futures=True)
+    wrong = stubs.keys() - heal.confirmed.keys()
+    if heal.problem or wrong:
+        raise BenchmarkError(f"not healed: {', '.join(sorted(wrong))} ({heal.problem})")
     return _Spent(
-        seconds=run.seconds,
+        seconds=seconds,
         requests=requests,
-        input_tokens=report["model"]["input_tokens"],
-        output_tokens=report["model"]["output_tokens"],
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+    )
+
+
+class _NoPlugins:
+    """The hooks, with nobody at them."""
+
+    def change_prompt(self, prompt: str, targets: Sequence[str]) -> str:
+        return prompt
+
+    def veto(self, candidate: Candidate) -> str | None:
+        return None
+
+    def attempted(self, *_: object) -> None: ...
+
+
+class _StandIn:
+    """A pool that knows which cases each of the server's replies passes."""
+
+    backend = "none"
+    notes: tuple[str, ...] = ()
+    verifications = 0
+
+    def __init__(self) -> None:
+        self._slots = Semaphore(VERIFICATIONS_AT_ONCE)
+
+    def prepare(self, count: int) -> None: ...
+
+    def run(self, job: Job, *, ahead: int = 1) -> RunOutcome:
+        with self._slots:
+            time.sleep(VERIFICATION_SECONDS)
+        by_path = {task.test_path: task for task in TASKS}
+        results = []
+        for nodeid in job.nodes:
+            path, _, case = nodeid.partition("::")
+            task = by_path[path]
+            number = int(case.partition("[")[2].rstrip("]"))
+            overlay = job.overlay.get(task.path)
+            body = overlay.decode() if overlay is not None else ""
+            results.append(self._result(task, nodeid, number, body))
+        return RunOutcome(ending="completed", results=tuple(results), seconds=VERIFICATION_SECONDS)
+
+    @staticmethod
+    def failures(task: Task) -> list[tuple[str, str]]:
+        error = f"pytest_selfheal.marker.StubCalled: {task.name}.{task.name} is not written yet"
+        return [
+            (f"{task.test_path}::test_{task.name}[{number}]", _traceback(task, number, error))
+            for number in range(len(task.cases))
+        ]
+
+    def _result(self, task: Task, nodeid: str, number: int, body: str) -> TestResult:
+        error = self._error(task, number, body)
+        return TestResult(
+            nodeid=nodeid,
+            outcome="failed" if error else "passed",
+            longrepr=_traceback(task, number, error) if error else "",
+            exception=error.partition(":")[0],
+            entered=(task.target,),
+        )
+
+    def _error(self, task: Task, number: int, body: str) -> str:
+        given, expected = task.cases[number]
+        if not body:
+            return f"StubCalled: {task.name} is not written yet"
+        if f"raise ValueError({task.cases[0][0]!r})" in body:
+            return f"ValueError: {task.cases[0][0]}"
+        if f"    return {task.cases[0][1]!r}\n" in body:
+            got: object = task.cases[0][1]
+        elif f"    return {task.wrong}\n" in body:
+            # One of the expressions in `tasks`, which are as much ours as this line.
+            got = eval(task.wrong, {task.argument.partition(":")[0]: given})
+        else:
+            got = expected
+        return "" if got == expected else f"AssertionError: assert {got!r} == {expected!r}"
+
+
+def _traceback(task: Task, number: int, error: str) -> str:
+    given, expected = task.cases[number]
+    return (
+        f"given = {given!r}, expected = {expected!r}\n\n"
+        f'    @pytest.mark.parametrize(("given", "expected"), {list(task.cases)!r})\n'
+        f"    def test_{task.name}(given, expected):\n"
+        f">       assert {task.name}(given) == expected\n"
+        f"E       {error}\n\n{task.test_path}:6: {error.partition(':')[0]}\n"
     )

@@ -100,6 +100,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, ScriptedServer,
             "--selfheal-attempts=6",
             f"--selfheal-record={folder / 'r.jsonl'}",
             server=server,
+            timeout_seconds=450,  # five attempts in a row, on however busy a machine
         )
     return run, server, folder / "r.jsonl"
 

@@ -35,6 +35,11 @@ class Answers(World):
     script: str = ""
     gate: Callable[[int], None] = staticmethod(lambda number: None)
     numbers: list[int]
+    shown: tuple[tuple[object, ...], ...] = ()
+    """What the progress was told."""
+
+    def stage(self, *what: object) -> None:
+        self.shown += (what[1:],)
 
     def ask(self, group, results, provisional, attempts, holdout, *, number, approach):  # type: ignore[no-untyped-def]
         with self.lock:
@@ -189,6 +194,18 @@ def test_attempts_are_never_more_than_allowed() -> None:
     world, end = heal("0", candidates=3, attempts=5)
     assert len(end.attempts) == len(world.numbers) == 5
     assert numbers(sorted(end.attempts, key=lambda each: each.number)) == [1, 2, 3, 4, 5]
+
+
+def test_the_progress_says_how_it_is_asked_for() -> None:
+    world, _ = heal("0001113", candidates=3, attempts=7)
+    asked = [each for each in world.shown if each[2] == "asking"]
+    assert asked == [
+        (1, 7, "asking", "3 at once"),
+        (4, 7, "asking", "3 at once"),
+        (7, 7, "asking", ""),
+    ]
+    world, _ = heal("003", candidates=1)
+    assert (3, 9, "asking", "a fresh sample") in world.shown
 
 
 # --- what goes wrong -------------------------------------------------------------------

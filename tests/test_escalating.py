@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from collections.abc import Callable
@@ -10,16 +11,23 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from threading import Barrier, Event, Thread
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable, UsageError
+from pytest_selfheal.healing.code import Code
+from pytest_selfheal.healing.group_loop import Snapshot, heal_group
+from pytest_selfheal.healing.groups import Group, GroupEnd, key_of
+from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.stuck import Approach
 from pytest_selfheal.model.accounts import Caps, DayAccount
 from pytest_selfheal.model.budget import BudgetedModel
 from pytest_selfheal.model.escalating import EscalatingModel, ask_second
 from pytest_selfheal.model.limits import RateLimitedModel
+from pytest_selfheal.model.openai_model import OpenAIModel
 from pytest_selfheal.model.prices import GivenPrice
 from pytest_selfheal.model.recording import RecordingModel, ReplayModel
 from pytest_selfheal.model.retrying import RetryingModel
@@ -27,9 +35,14 @@ from pytest_selfheal.model.stack import check_budgets, limited
 from pytest_selfheal.model.stored import StoringModel
 from pytest_selfheal.model.wanted import Unwanted, only_while
 from pytest_selfheal.protocols import Model
-from pytest_selfheal.records import Reply
+from pytest_selfheal.records import Attempt, Job, Reply, RunOutcome, TestResult
+from pytest_selfheal.report.progress import Progress
+from pytest_selfheal.settings import Settings
+from pytest_selfheal.source.find import find_in_project
+from pytest_selfheal.source.project_files import project_files
 from tests import simulated
 from tests.counting import CountingModel
+from tests.scripted_server import ScriptedServer
 
 DOLLAR = 10**9
 
@@ -260,3 +273,190 @@ def test_a_pause_before_a_retry_ends_with_the_need_for_it() -> None:
 def test_what_is_not_wanted_is_not_fatal_for_others() -> None:
     assert not Unwanted().fatal
     assert Unwanted().retry_after is None
+
+
+# --- how a request is made -------------------------------------------------------------
+
+
+class TwoFaced:
+    """Two models, of which the second fails as told."""
+
+    name = "first"
+
+    def __init__(self, error: ModelUnavailable | None = None) -> None:
+        self.prompts: list[tuple[str, str]] = []
+        self._error = error
+
+    def ask(self, prompt: str, *, targets: object, attempt: int) -> Reply:
+        self.prompts.append(("first", prompt))
+        return Reply(text="first")
+
+    def ask_second(self, prompt: str, *, targets: object, attempt: int) -> Reply:
+        self.prompts.append(("second", prompt))
+        if self._error is not None:
+            raise self._error
+        return Reply(text="second")
+
+
+class Plain:
+    """The hooks, with nobody at them."""
+
+    def change_prompt(self, prompt: str, targets: object) -> str:
+        return prompt
+
+    def veto(self, candidate: object) -> None: ...
+
+    def attempted(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    files = {
+        "pack/__init__.py": "",
+        "pack/mod.py": "from pack import rates\nfrom .deep import inner\n\n\n"
+        "# selfheal\ndef f(a):\n    ...\n",
+        "pack/rates.py": "RATE = 19  # per cent\n",
+        "pack/deep.py": "inner = 7  # the inner one\n",
+        "pack/other.py": "UNRELATED = 1\n",
+        "test_mod.py": "import pack.mod\n\n\ndef test_f():\n    assert pack.mod.f(1) == 2\n"
+        "\n\ndef test_more():\n    assert True  # beside it\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+class Judging:
+    """A pool in which a test passes where its stub's module holds the right body."""
+
+    def prepare(self, count: int) -> None: ...
+
+    def run(self, job: Job, *, ahead: int) -> RunOutcome:
+        is_right = b"return a + 1" in job.overlay["pack/mod.py"]
+        result = replace(RED, outcome="passed", longrepr="") if is_right else RED
+        return RunOutcome(ending="completed", results=(result,))
+
+
+def kit_of(root: Path, model: object, more: Settings | None = None) -> Kit:
+    (stub,) = find_in_project(root).stubs
+    return Kit(
+        settings=more or simulated.settings(),
+        model=cast(Model, model),
+        pool=cast(Any, Judging()),
+        progress=Progress(io.StringIO(), verbosity=-1),
+        relay=Plain(),
+        root=root,
+        stubs={key_of(stub): stub},
+        sources={stub.path: (root / stub.path).read_bytes()},
+        files=frozenset(project_files(root, every_kind=True)),
+    )
+
+
+RED = TestResult(
+    nodeid="test_mod.py::test_f", outcome="failed", longrepr="E   red", entered=("pack/mod.py::f",)
+)
+GROUP = Group(keys=("pack/mod.py::f",), tests=("test_mod.py::test_f",))
+TRIED = Attempt(verdict="failed", why="it is wrong", code="WRONG = 1", traceback="E   wrong")
+
+
+def prompt_of(kit: Kit, approach: Approach, count: int = 1) -> str:
+    kit.ask(GROUP, [RED], {}, [TRIED] * count, approach=approach)
+    return cast(TwoFaced, kit.model).prompts[-1][1]
+
+
+def test_what_a_way_of_asking_tells(root: Path) -> None:
+    kit = kit_of(root, TwoFaced())
+    retry = prompt_of(kit, Approach(strategy="retry"))
+    assert "WRONG = 1" in retry
+    assert "19  # per cent" not in retry
+    fresh = prompt_of(kit, Approach(strategy="fresh", told_from=1))
+    assert "WRONG" not in fresh
+    assert "it is wrong" not in fresh
+    assert fresh.endswith("Take a different approach.\n")
+    wide = prompt_of(kit, Approach(strategy="more-context"))
+    assert "WRONG = 1" in wide
+    for quoted in ("19  # per cent", "7  # the inner one", "True  # beside it"):
+        assert wide.count(quoted) == 1
+        assert quoted not in retry
+    assert "UNRELATED" not in wide
+    assert wide.count("\nTarget: ") == 1
+
+
+def test_a_second_model_that_cannot_be_asked_leaves_it_to_the_first(root: Path) -> None:
+    model = TwoFaced(ModelUnavailable("no such model", fatal=True))
+    kit = kit_of(root, model)
+    second = Approach(strategy="second-model", is_second=True)
+    for _ in range(2):
+        assert kit.ask(GROUP, [RED], {}, [TRIED], approach=second).text == "first"
+    assert [who for who, _ in model.prompts] == ["second", "first", "first"]
+    assert kit.halt.reason is None
+    assert kit.halt.second_reason == "no such model"
+
+
+def test_a_budget_ends_the_asking_of_both(root: Path) -> None:
+    kit = kit_of(root, TwoFaced(BudgetExhausted("used up")))
+    with pytest.raises(BudgetExhausted):
+        kit.ask(GROUP, [RED], {}, [TRIED], approach=Approach(strategy="fresh", is_second=True))
+    assert kit.halt.reason == "used up"
+    with pytest.raises(ModelUnavailable, match="used up"):
+        kit.ask(GROUP, [RED], {}, [TRIED])
+
+
+def test_a_fault_of_the_second_model_ends_that_stub_alone(root: Path) -> None:
+    kit = kit_of(root, TwoFaced(ModelUnavailable("it timed out")))
+    with pytest.raises(ModelUnavailable, match="timed out"):
+        kit.ask(GROUP, [RED], {}, [TRIED], approach=Approach(strategy="retry", is_second=True))
+    assert (kit.halt.reason, kit.halt.second_reason) == (None, None)
+
+
+# --- several at once, within the limits ------------------------------------------------
+
+
+def answering(*bodies: str) -> ScriptedServer:
+    replies = [f"```python\ndef f(a):\n    {body}\n```\n" for body in bodies]
+    return ScriptedServer({"pack/mod.py::f": replies})
+
+
+def heal_at_once(root: Path, server: ScriptedServer, **more: object) -> GroupEnd:
+    """Heal the stub with three candidates at once, of a real server through all layers."""
+    run = replace(
+        simulated.settings(),
+        model="m",
+        base_url=server.base_url,
+        candidates=3,
+        **more,  # type: ignore[arg-type]
+    )
+    model = limited(OpenAIModel(name="m", base_url=server.base_url), run, root / "state")
+    with ThreadPoolExecutor(8) as executor:
+        kit = replace(kit_of(root, model, run), executor=executor)
+        end = heal_group(kit, replace(GROUP, left=6), Snapshot(results=(RED,), code=Code()))
+    model.close()
+    return end
+
+
+def test_no_more_candidates_than_the_budget_allows(root: Path) -> None:
+    with answering("return a", "return a + 1") as server:
+        end = heal_at_once(root, server, max_requests=1)
+    assert len(server.requests) == len(end.attempts) == 1
+    assert end.reason is not None
+    assert "budget of requests is used up (1 of 1)" in end.reason
+
+
+def test_a_rate_holds_for_candidates_and_a_green_one_waits_for_none(root: Path) -> None:
+    with answering("return a + 1") as server:
+        end = heal_at_once(root, server, rpm=1)
+    assert end.pieces
+    assert len(server.requests) == 1
+
+
+def test_a_run_that_is_repeated_pays_for_no_attempt_again(root: Path) -> None:
+    with answering("return a", "return a - 1", "return a * 7", "return a + 1") as server:
+        first = heal_at_once(root, server)
+        again = heal_at_once(root, server)
+    # Of the winning turn, what was under way when the first run ended may be news.
+    assert len(server.requests) <= 6
+    assert first.pieces
+    assert again.pieces
+    assert {each.code for each in again.attempts[:3]} == {each.code for each in first.attempts[:3]}
+    assert again.attempts[2].number == first.attempts[2].number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_selfheal.errors import EditConflict, ModelUnavailable, Refused, SandboxFailed, Unusable
@@ -60,7 +60,11 @@ class _Turn:
     attempts: tuple[Attempt, ...]
     first: int
     """The number of its first request."""
+    count: int
+    """How many there are."""
     approach: Approach
+    how: str
+    """The same in words."""
     holdout: Holdout
     red_first: frozenset[str]
     """The tests that are run before others: none in the last turn. Should a project's tests
@@ -127,31 +131,15 @@ class _Loop:
         Raises:
             ModelUnavailable, SandboxFailed, EditConflict: That is all that came of it.
         """
-        kit, settings, attempts = self._kit, self._kit.settings, tuple(self._attempts)
-        has_second = settings.escalate_model is not None and kit.halt.second_reason is None
-        approach = plan(
-            attempts,
-            may_change=settings.when_stuck == "change",
-            escalate_after=settings.escalate_after if has_second else None,
-        )
-        count = min(settings.candidates, self._limit - len(attempts))
-        is_last = len(attempts) + count >= self._limit
-        turn = _Turn(
-            attempts=attempts,
-            first=1 + max([len(attempts), *(each.number for each in attempts)]),
-            approach=approach,
-            holdout=self._holdout.for_attempt(attempts, is_last=is_last),
-            red_first=frozenset() if is_last else self._red_last(),
-            early_end=self._early_end() if count == 1 else None,
-        )
-        how = described(approach, settings.escalate_model, count)
-        self._show("asking", how)
-        kit.pool.prepare(count + 1)  # one for each reply, and one for what follows it
+        kit, turn = self._kit, self._next_turn()
+        self._show("asking", turn)
+        kit.pool.prepare(turn.count + 1)  # one for each reply, and one for what follows it
+        # A replay waits for nobody, and is to come to the same end each time.
+        in_order = kit.settings.candidates == 1 or kit.settings.replay is not None
         samples = Samples(
-            range(turn.first, turn.first + count),
+            range(turn.first, turn.first + turn.count),
             lambda number: self._try(turn, number),
-            # A replay waits for nobody, and is to come to the same end each time.
-            None if settings.candidates == 1 or settings.replay else kit.executor,
+            None if in_order else kit.executor,
         )
         steps: dict[int, Step] = {}
         repeated: list[Tried] = []
@@ -162,24 +150,59 @@ class _Loop:
             elif tried.same_as is not None:
                 repeated.append(tried)
             else:
-                self._show("verifying", how)
+                self._show("verifying", turn)
                 step = steps[tried.attempt.number] = self._judge(tried, turn)
                 if step.attempt.verdict == "passed":
                     samples.enough()
-        is_won = any(step.attempt.verdict == "passed" for step in steps.values())
-        for tried in repeated:
-            known = steps.get(tried.same_as or 0)
-            if known is not None and known.attempt.verdict != "passed":
-                step = self._repeat(tried, known, turn, may_run=not is_won)
-                steps[tried.attempt.number] = step
         for problem in problems:
             if not steps or not isinstance(problem, _ENDS_A_GROUP):
                 raise problem
+        steps |= self._repeated(repeated, steps, turn)
         return sorted(steps.values(), key=lambda step: step.merit)
 
-    def _show(self, what: str, how: str) -> None:
-        number, label = len(self._attempts) + 1, label_of(self._kit, self._group)
-        self._kit.progress.stage(label, number, self._limit, what, how, self._standing())
+    def _next_turn(self) -> _Turn:
+        kit, settings, attempts = self._kit, self._kit.settings, tuple(self._attempts)
+        has_second = settings.escalate_model is not None and kit.halt.second_reason is None
+        approach = plan(
+            attempts,
+            may_change=settings.when_stuck == "change",
+            escalate_after=settings.escalate_after if has_second else None,
+        )
+        count = min(settings.candidates, self._limit - len(attempts))
+        is_last = len(attempts) + count >= self._limit
+        return _Turn(
+            attempts=attempts,
+            first=1 + max([len(attempts), *(each.number for each in attempts)]),
+            count=count,
+            approach=approach,
+            how=described(approach, settings.escalate_model, count),
+            holdout=self._holdout.for_attempt(attempts, is_last=is_last),
+            red_first=frozenset() if is_last else self._red_last(),
+            early_end=self._early_end() if count == 1 else None,
+        )
+
+    def _repeated(
+        self, repeated: Sequence[Tried], steps: Mapping[int, Step], turn: _Turn
+    ) -> dict[int, Step]:
+        """What replies come to whose code another one of the turn had, where that failed."""
+        found: dict[int, Step] = {}
+        is_won = any(step.attempt.verdict == "passed" for step in steps.values())
+        for tried in repeated:
+            known = steps.get(tried.same_as or 0)
+            if known is None or known.attempt.verdict == "passed":
+                continue
+            if known.failed_its_own_checks_alone and not is_won:
+                # With other checks it may pass.
+                step = self._judge(self._run(tried.reply, tried.attempt, turn), turn)
+                is_won = step.attempt.verdict == "passed"
+            else:
+                step = self._told(known.repeated_by(tried))
+            found[tried.attempt.number] = step
+        return found
+
+    def _show(self, what: str, turn: _Turn) -> None:
+        number, label = len(turn.attempts) + 1, label_of(self._kit, self._group)
+        self._kit.progress.stage(label, number, self._limit, what, turn.how, self._standing())
 
     def _standing(self) -> tuple[int, int]:
         """How many of the group's tests were green the last time, and of how many."""
@@ -190,12 +213,14 @@ class _Loop:
 
     def _try(self, turn: _Turn, number: int) -> Tried:
         """Ask once, and run what comes. Other threads do so at the same time."""
-        kit, group = self._kit, self._group
+        kit, group, shown = self._kit, self._group, self._snapshot.code
+        if turn.approach.strategy != "fresh":
+            shown = shown.including(group.earlier_code)
         asked_at = time.monotonic()
         reply = kit.ask(
             group,
             self._snapshot.results,
-            self._snapshot.code.including(group.earlier_code),
+            shown,
             turn.attempts,
             turn.holdout,
             number=number,
@@ -216,7 +241,7 @@ class _Loop:
         if reply.gave_up is not None:
             why = f"the model gave up: {reply.gave_up}"
             return Tried(reply=reply, attempt=replace(attempt, why=why))
-        same_as = turn.seen.first_with(reply.blocks, number)
+        same_as = turn.seen.first_with(reply.blocks, number) if reply.blocks else None
         if same_as is not None:
             return Tried(reply=reply, attempt=attempt, same_as=same_as)
         return self._run(reply, attempt, turn)
@@ -250,12 +275,6 @@ class _Loop:
             not_run=judgement.not_run,
         )
         return self._told(Step(attempt=attempt, pieces=tried.pieces, judgement=judgement))
-
-    def _repeat(self, tried: Tried, known: Step, turn: _Turn, *, may_run: bool) -> Step:
-        """The same code with other checks may pass, where the first ones were wrong."""
-        if may_run and known.failed_its_own_checks_alone:
-            return self._judge(self._run(tried.reply, tried.attempt, turn), turn)
-        return self._told(known.repeated_by(tried))
 
     def _told(self, step: Step) -> Step:
         self._kit.relay.attempted(self._group.keys, step.attempt.number, step.attempt)

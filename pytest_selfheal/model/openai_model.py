@@ -250,7 +250,7 @@ class OpenAIModel:
                 may_have_cost=True,
             )
         except (openai.OpenAIError, RuntimeError) as error:  # e.g. closed meanwhile
-            self._fail(f"cannot be asked ({_words(error)})")
+            self._fail(f"cannot be asked ({_words(error)})", may_have_cost=True)
 
     def _fail_for_answer(self, error: AnswerError) -> NoReturn:
         words, usage = _words(error), error.usage
