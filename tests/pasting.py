@@ -90,5 +90,5 @@ def paste(
         capture_output=True,
         encoding="utf-8",
         check=False,
-        timeout=300,
+        timeout=600,
     )

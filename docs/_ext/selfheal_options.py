@@ -59,7 +59,7 @@ def _names(option: Option) -> list[str]:
 def _values(option: Option) -> str:
     if option.kind == "choice":
         return f"one of {', '.join(f'`{choice}`' for choice in option.choices)}"
-    shown = _KINDS[option.kind]
+    shown = _KINDS.get(option.kind, option.kind)
     if option.suffixes:
         shown += f" that ends in {' or '.join(f'`{suffix}`' for suffix in option.suffixes)}"
     if option.kind in ("int", "size", "float") and option.least:
