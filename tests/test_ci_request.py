@@ -58,7 +58,7 @@ class Job:
         self.folder = folder
         self.server = Repository(folder / "server", "--bare")
         self.clone = Repository(folder / "clone")
-        self.clone.git("remote", "add", "origin", str(self.server.folder))
+        self.clone.git("remote", "add", "origin", "../server")
         self.root = self.clone.folder / "ser vices"
         tools = folder / "bin"
         tools.mkdir()
