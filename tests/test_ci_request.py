@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Callable
@@ -57,7 +58,7 @@ class Job:
         self.folder = folder
         self.server = Repository(folder / "server", "--bare")
         self.clone = Repository(folder / "clone")
-        self.clone.git("remote", "add", "origin", str(self.server.folder))
+        self.clone.git("remote", "add", "origin", "../server")
         self.root = self.clone.folder / "ser vices"
         tools = folder / "bin"
         tools.mkdir()
@@ -408,8 +409,12 @@ def test_without_the_tool(
     job: Job, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job.propose("selfheal.patch", WHOLE, TARGETS)
-    (job.folder / "bin" / "glab").unlink()
-    monkeypatch.setenv("PATH", f"{job.folder / 'bin'}{os.pathsep}/usr/bin")
+    git = shutil.which("git")
+    assert git is not None
+    for each in (job.folder / "bin").iterdir():
+        each.unlink()
+    (job.folder / "bin" / "git").symlink_to(git)
+    monkeypatch.setenv("PATH", str(job.folder / "bin"))
     status, said = run(capfd, "--forge=gitlab")
     assert status == 4
     assert said.startswith("selfheal ci: glab is not installed")

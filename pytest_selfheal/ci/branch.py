@@ -55,9 +55,10 @@ def push(root_dir: Path, proposal: Proposal) -> bool:
         ):
             return False
         name = f"refs/heads/{proposal.branch}"
-        # The lease: what was looked at just now is what is replaced.
+        # The lease: what was looked at just now is what is replaced. From the repository itself,
+        # since a remote's path may be a relative one.
         lease = f"--force-with-lease={name}:{tip}"
-        _git(tree, "push", "--quiet", lease, "--", proposal.remote, f"{commit}:{name}")
+        _git(root_dir, "push", "--quiet", lease, "--", proposal.remote, f"{commit}:{name}")
     return True
 
 
