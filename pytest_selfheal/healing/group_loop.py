@@ -240,6 +240,7 @@ class _Loop:
             doubtful=frozenset(doubtful),
             weak=snapshot.weak if may_be_weak else frozenset(),
             uncounted=frozenset(self._doubts.flaky),
+            unseen=self._holdout.unseen(group.tests),
             fewest=self._doubts.fewest_steady(is_last=self._is_last_attempt()),
             shown=MAX_TRACEBACKS,
         )
