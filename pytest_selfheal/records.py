@@ -196,6 +196,8 @@ class EarlyEnd:
     """Stubs that are to blame as well if every red test enters them."""
     uncounted: frozenset[str] = frozenset()
     """Tests that count for nothing."""
+    unseen: frozenset[str] = frozenset()
+    """Tests whose failures are not told: they are left out first."""
     fewest: int = 1
     """So many red tests it takes."""
     shown: int

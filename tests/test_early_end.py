@@ -291,7 +291,14 @@ def test_no_further_test_changes_what_is_decided(
     seen: int,
 ) -> None:
     failing = Failing(
-        keys=group, elsewhere=(), doubtful=doubtful, weak=weak, uncounted=(), fewest=1, shown=1
+        keys=group,
+        elsewhere=(),
+        doubtful=doubtful,
+        weak=weak,
+        uncounted=(),
+        unseen=(),
+        fewest=1,
+        shown=1,
     )
     results = [
         TestResult(
@@ -315,13 +322,38 @@ def test_no_further_test_changes_what_is_decided(
 
 def test_who_may_have_got_further_or_is_flaky_does_not_count() -> None:
     failing = Failing(
-        keys=["f"], elsewhere=["g"], doubtful=(), weak=(), uncounted=["t::b"], fewest=1, shown=1
+        keys=["f"],
+        elsewhere=["g"],
+        doubtful=(),
+        weak=(),
+        uncounted=["t::b"],
+        unseen=(),
+        fewest=1,
+        shown=1,
     )
     assert not failing.add("t::a", ["f", "g"])
     assert not failing.add("t::b", ["f"])
     assert not failing.is_decisive
     assert failing.add("t::c", ["f"])
     assert failing.is_decisive
+
+
+def test_other_cases_and_unseen_ones_are_left_out_before_other_tests() -> None:
+    failing = Failing(
+        keys=["f"], elsewhere=(), doubtful=(), weak=(),
+        uncounted=(), unseen=["t::a[8]", "t::h[9]"], fewest=1, shown=2,
+    )  # fmt: skip
+    left = ["t::a[7]", "t::h[9]", "t::h[0]", "t::b"]
+
+    def told(*red: str) -> list[bool]:
+        for each in red:
+            failing.add(each, ["f"])
+        return [failing.leaves_out(each) for each in left]
+
+    assert told("t::a[0]", "t::a[8]") == [False, False, False, False], "one is not in sight"
+    assert told("t::a[1]") == [True, True, False, False]
+    assert told("t::c") == [True, True, False, False]
+    assert told("t::d") == [True, True, True, True]
 
 
 def test_a_judgement_of_a_run_that_ended_early_is_never_green() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -270,6 +271,12 @@ def test_what_was_not_run_may_have_failed_out_of_sight() -> None:
     assert HOLDOUT.for_attempt([attempt], is_last=False) is HOLDOUT
     seen = Attempt(verdict="failed", why="w", red=(SHOWN[0],), not_run=frozenset({SHOWN[1].nodeid}))
     assert HOLDOUT.for_attempt([seen], is_last=True) is HOLDOUT
+    # And nobody says of what was not run that it passes.
+    unseen = replace(seen, red=(HIDDEN,))
+    assert "passes" in (HOLDOUT.told(replace(unseen, not_run=frozenset())).why or "")
+    told = HOLDOUT.told(unseen)
+    assert told.why is not None
+    assert told.why.startswith("it fails 1 that was not shown: do not special-case")
 
 
 @pytest.mark.parametrize("verdict", ["failed", "timeout", "crashed", "out-of-memory", "untrusted"])

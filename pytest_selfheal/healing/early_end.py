@@ -21,6 +21,7 @@ def early_end(
     weak: frozenset[str],
     is_early: bool,
     uncounted: Collection[str],
+    unseen: frozenset[str],
     fewest: int,
 ) -> EarlyEnd:
     """Which red tests leave nothing to be decided by the others.
@@ -36,6 +37,7 @@ def early_end(
         weak: Those that few green tests have entered, where they may be blamed.
         is_early: No other stub is blamed yet.
         uncounted: Tests that say nothing.
+        unseen: Tests that the model may not be told of.
         fewest: How many red tests it takes until none of them is held to be flaky.
     """
     are_living = all(stubs[key].is_living for key in group.keys)
@@ -54,6 +56,7 @@ def early_end(
         doubtful=frozenset(doubtful),
         weak=weak,
         uncounted=frozenset(uncounted),
+        unseen=unseen,
         fewest=fewest,
         shown=MAX_TRACEBACKS,
     )

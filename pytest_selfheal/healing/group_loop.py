@@ -353,6 +353,7 @@ class _Loop:
             is_early=self._is_early(number),
             uncounted=self._doubts.flaky,
             fewest=self._doubts.fewest_steady(is_last=number >= self._limit),
+            unseen=self._holdout.unseen(group.tests),
         )
 
     def _gets_further(self, result: TestResult) -> bool:

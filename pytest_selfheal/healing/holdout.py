@@ -89,9 +89,14 @@ class Holdout:
     def order(self, tests: Sequence[str]) -> tuple[str, ...]:
         """The tests that run after all others: those with unseen asserts, then unseen cases."""
         owners = {found.owner for found, _ in self.asserts}
-        hidden = [each for each in tests if self._hides(each)]
+        hidden = self.unseen(tests)
         partly = [each for each in tests if each.partition("[")[0] in owners]
-        return tuple(dict.fromkeys([*(x for x in partly if x not in hidden), *hidden]))
+        last = [x for x in partly if x not in hidden]
+        return tuple(dict.fromkeys([*last, *(x for x in tests if x in hidden)]))
+
+    def unseen(self, tests: Sequence[str]) -> frozenset[str]:
+        """The tests that are cases which are not shown."""
+        return frozenset(each for each in tests if self._hides(each))
 
     def for_attempt(self, attempts: Sequence[Attempt], *, is_last: bool) -> Holdout:
         """What is held out of the next request: nothing any more, where that is the last chance.
@@ -122,6 +127,9 @@ class Holdout:
         if not hidden:
             return attempt
         number = f"{len(hidden)} that {'was' if len(hidden) == 1 else 'were'} not shown"
+        if not shown and attempt.not_run:
+            why = f"it fails {number}: do not special-case, implement the general rule"
+            return replace(attempt, why=why, traceback="")
         if not shown:
             why = (
                 f"it passes every case that you saw and fails {number}: do not special-case, "

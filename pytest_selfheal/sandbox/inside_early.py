@@ -21,6 +21,7 @@ class Failing:
         doubtful: Collection[str],
         weak: Collection[str],
         uncounted: Collection[str],
+        unseen: Collection[str],
         fewest: int,
         shown: int,
     ) -> None:
@@ -29,6 +30,7 @@ class Failing:
         self._elsewhere = frozenset(elsewhere)
         self._doubtful = frozenset(doubtful)
         self._uncounted = frozenset(uncounted)
+        self._unseen = frozenset(unseen)
         self._fewest = fewest
         self._shown = shown
         self._common = set(weak)
@@ -41,14 +43,8 @@ class Failing:
         self._in_sight = 0
         self._functions: set[str] = set()
 
-    def add(self, nodeid: str, entered: Collection[str], *, is_in_sight: bool = True) -> bool:
-        """Note a red test; whether it counts.
-
-        Args:
-            nodeid: The test.
-            entered: The watched functions that it entered.
-            is_in_sight: The model may see its failure.
-        """
+    def add(self, nodeid: str, entered: Collection[str]) -> bool:
+        """Note a red test, and the watched functions that it entered; whether it counts."""
         if nodeid in self._uncounted or not self._elsewhere.isdisjoint(entered):
             return False
         own = self._keys.intersection(entered)
@@ -60,7 +56,7 @@ class Failing:
         self._is_clear_of_doubt |= self._doubtful.isdisjoint(entered)
         self._common.intersection_update(entered)
         self._count += 1
-        if is_in_sight:
+        if nodeid not in self._unseen:
             self._in_sight += 1
             self._functions.add(function_of(nodeid))
         return True
@@ -75,7 +71,7 @@ class Failing:
             and not self._common
         )
 
-    def leaves_out(self, nodeid: str, *, is_in_sight: bool = True) -> bool:
+    def leaves_out(self, nodeid: str) -> bool:
         """Whether a test need not run.
 
         Once as many failures are there as are told in full, that is what the model does
@@ -83,7 +79,7 @@ class Failing:
         """
         if not self.is_decisive or self._in_sight < self._shown:
             return False
-        if self._in_sight >= 2 * self._shown or not is_in_sight:
+        if self._in_sight >= 2 * self._shown or nodeid in self._unseen:
             return True
         return function_of(nodeid) in self._functions
 

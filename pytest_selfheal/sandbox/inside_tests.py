@@ -247,16 +247,10 @@ class Recorder:
 
     def _note_failure(self, item: pytest.Item, failing: Any) -> None:
         """Leave out of what follows what a verdict does not need any more."""
-        is_last = self._selection.is_last
-        counts = failing.add(item.nodeid, self._trace.current, is_in_sight=not is_last(item.nodeid))
-        if counts and failing.is_decisive:
+        if failing.add(item.nodeid, self._trace.current) and failing.is_decisive:
             self._emit({"kind": "decided"})
             self._session.leave_out(
-                item,
-                lambda each: (
-                    each.name != PLANTED
-                    and failing.leaves_out(each.nodeid, is_in_sight=not is_last(each.nodeid))
-                ),
+                item, lambda each: each.name != PLANTED and failing.leaves_out(each.nodeid)
             )
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
