@@ -180,7 +180,7 @@ def test_all_of_them_at_once(project: Project) -> None:
     run = heal(
         project,
         *(each for each in arguments if each != "--timeout=2"),
-        "--timeout=60",
+        "--timeout=120",
         *("-o", "asyncio_default_fixture_loop_scope=function"),
         plugins=every,
         replies=(AT_SECOND, RIGHT),

@@ -213,6 +213,8 @@ def talk(stubs: Stubs, answers: Sequence[str]) -> tuple[list[str], Terminal]:
     def ask(prompt: str) -> str:
         terminal.lines.append(prompt)
         answer = given.pop(0)
+        if answer == GONE:
+            raise OSError(5, "Input/output error")
         if answer in (CTRL_C, CTRL_D):
             raise KeyboardInterrupt if answer == CTRL_C else EOFError
         return answer
@@ -233,7 +235,12 @@ def test_what_goes_with_a_refused_stub_is_not_asked_for() -> None:
     ]
 
 
-@pytest.mark.parametrize("answer", ["q", CTRL_C, CTRL_D], ids=["q", "ctrl-c", "ctrl-d"])
+GONE = "\x00"
+
+
+@pytest.mark.parametrize(
+    "answer", ["q", CTRL_C, CTRL_D, GONE], ids=["q", "ctrl-c", "ctrl-d", "terminal-gone"]
+)
 def test_quitting_leaves_the_rest_unanswered(answer: str) -> None:
     unanswered, _ = talk(Stubs(["a", "b", "c"]), ["y", answer])
     assert unanswered == ["b", "c"]
