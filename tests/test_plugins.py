@@ -119,7 +119,7 @@ def in_json(project: Project, run: Run) -> None:
 def in_coverage(project: Project, run: Run) -> None:
     found = ET.parse(project.root / "cov.xml").getroot().find(".//class")
     assert found is not None
-    assert float(found.get("line-rate", "0")) == 1.0, "that of the run, in which a stub is covered"
+    assert float(found.get("line-rate", "0")) == 1.0, "a stub's `...` counts"
 
 
 def seen_with_a_seed(project: Project, run: Run) -> None:
