@@ -34,6 +34,7 @@ from pytest_selfheal.records import (
     Stub,
     TestResult,
 )
+from pytest_selfheal.report.live_lines import Counts
 from pytest_selfheal.settings import Settings
 
 RIGHT, WRONG = "return 'right'", "return 'wrong'"
@@ -164,11 +165,16 @@ class World:
 
     def prepare(self, count: int) -> None: ...
 
-    def stage(self, *_: object) -> None: ...
+    def stage(self, *_: object, **__: object) -> None: ...
 
     def drop(self, *_: object) -> None: ...
 
-    def start(self, *_: object) -> None: ...
+    def wants_counts(self) -> bool:
+        return True
+
+    def count(self, counts: Counts) -> None:
+        assert 0 <= counts.green_stubs + counts.given_up <= counts.stubs <= len(self.stubs)
+        assert 0 <= counts.green_tests <= counts.tests
 
     def done(self, *_: object) -> None: ...
 
