@@ -102,7 +102,10 @@ class Reviewing:
 
     def _ask(self, prompt: str) -> str:
         with uncaptured(self._config), self._interrupts.allowed():
-            return input(prompt)
+            try:
+                return input(prompt)
+            except UnicodeDecodeError:  # no letter that was asked for
+                return ""
 
     def _drop(self, keys: Sequence[str], reason: str) -> list[str]:
         """Leave stubs out; give the others that this takes along."""

@@ -38,6 +38,7 @@ from pytest_selfheal.records import (
     TestResult,
 )
 from pytest_selfheal.sandbox.inside_early import Failing
+from pytest_selfheal.report.live_lines import Counts
 from pytest_selfheal.settings import Settings
 
 RIGHT, WRONG = "return 'right'", "return 'wrong'"
@@ -183,11 +184,16 @@ class World:
 
     def prepare(self, count: int) -> None: ...
 
-    def stage(self, *_: object) -> None: ...
+    def stage(self, *_: object, **__: object) -> None: ...
 
     def drop(self, *_: object) -> None: ...
 
-    def start(self, *_: object) -> None: ...
+    def wants_counts(self) -> bool:
+        return True
+
+    def count(self, counts: Counts) -> None:
+        assert 0 <= counts.green_stubs + counts.given_up <= counts.stubs <= len(self.stubs)
+        assert 0 <= counts.green_tests <= counts.tests
 
     def done(self, *_: object) -> None: ...
 

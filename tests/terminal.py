@@ -17,6 +17,8 @@ from tests.harness import TIMEOUT_SECONDS, Project, Run
 from tests.scripted_server import ScriptedServer
 
 CTRL_C, CTRL_D = "\x03", "\x04"
+_LONGEST_SECONDS = 2 * TIMEOUT_SECONDS
+"""A conversation may hold several runs' worth of verifications."""
 
 
 def converse(
@@ -75,7 +77,7 @@ def _typed(
 ) -> bytes:
     output = b""
     asked = 0
-    deadline = time.monotonic() + TIMEOUT_SECONDS
+    deadline = time.monotonic() + _LONGEST_SECONDS
     while time.monotonic() < deadline:
         if select.select([master], [], [], 0.1)[0]:
             try:
@@ -88,4 +90,4 @@ def _typed(
             os.write(master, answer.encode() + (b"" if answer in (CTRL_C, CTRL_D) else b"\n"))
         if process.poll() is not None and not select.select([master], [], [], 0)[0]:
             return output
-    raise AssertionError(f"the run went on for {TIMEOUT_SECONDS} s\n{output.decode()}")
+    raise AssertionError(f"the run went on for {_LONGEST_SECONDS} s\n{output.decode()}")

@@ -113,13 +113,13 @@ def in_html(project: Project, run: Run) -> None:
 def in_json(project: Project, run: Run) -> None:
     told = json.loads((project.root / "out.json").read_text())
     assert told["summary"]["failed"] == told["summary"]["passed"] == 1
-    assert told["exitcode"] == 1, "the exit status from before the heal"
+    assert told["exitcode"] == run.status, "not the exit status that pytest ends with"
 
 
 def in_coverage(project: Project, run: Run) -> None:
     found = ET.parse(project.root / "cov.xml").getroot().find(".//class")
     assert found is not None
-    assert float(found.get("line-rate", "0")) == 1.0, "that of the run, in which a stub is covered"
+    assert float(found.get("line-rate", "0")) == 1.0, "a stub's `...` counts"
 
 
 def seen_with_a_seed(project: Project, run: Run) -> None:
@@ -180,7 +180,7 @@ def test_all_of_them_at_once(project: Project) -> None:
     run = heal(
         project,
         *(each for each in arguments if each != "--timeout=2"),
-        "--timeout=60",
+        "--timeout=120",
         *("-o", "asyncio_default_fixture_loop_scope=function"),
         plugins=every,
         replies=(AT_SECOND, RIGHT),

@@ -39,7 +39,7 @@ pre { background: var(--code); padding: .75rem; border-radius: .4rem; overflow-x
 svg.timeline { display: block; width: 100%; height: .6rem; margin: .25rem 0 .5rem; }
 .asking { fill: var(--line); } .verifying { fill: var(--dim); }
 .end { fill: var(--odd); } .end.passed { fill: var(--good); } .end.failed { fill: var(--bad); }
-.swatch { width: .7rem; height: .7rem; vertical-align: baseline; }
+.key { white-space: nowrap; } .swatch { width: .7rem; height: .7rem; vertical-align: baseline; }
 .add { background: var(--add); } .del { background: var(--del); } .hunk { color: var(--dim); }
 """
 
@@ -174,8 +174,8 @@ def _seconds(stub: StubReport) -> float:
 
 _LEGEND = '<p class="dim">{}</p>'.format(
     " ".join(
-        f'<svg class="swatch" viewBox="0 0 1 1"><rect class="{kind}" width="1" height="1"></rect>'
-        f"</svg> {word}"
+        '<span class="key"><svg class="swatch" viewBox="0 0 1 1">'
+        f'<rect class="{kind}" width="1" height="1"></rect></svg> {word}</span>'
         for kind, word in (
             ("asking", "asking"),
             ("verifying", "verifying"),

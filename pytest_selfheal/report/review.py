@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -79,16 +80,17 @@ def review(
         ask: Prompts for a line, as `input` does.
 
     Returns:
-        The stubs that nobody answered for: after `q`, at the end of input, and after an
-        interrupt.
+        The stubs that nobody answered for: after `q`, at the end of input, after an
+        interrupt, and where the terminal went away.
     """
     open_ones = list(keys)
     while open_ones:
         place = f"{len(keys) - len(open_ones) + 1} of {len(keys)}"
         try:
             goes_on = _ask_for(reporter, open_ones[0], place, reviewed, ask)
-        except (EOFError, KeyboardInterrupt):
-            reporter.write_line("")
+        except (EOFError, KeyboardInterrupt, OSError):
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                reporter.write_line("")
             goes_on = False
         if not goes_on:
             return open_ones
@@ -128,7 +130,7 @@ def _tried(answer: Answer, key: str, reviewed: Reviewed, ask: Callable[[str], st
         return reviewed.edit(key)
     try:
         hint = one_line(ask(HINT))
-    except EOFError:
+    except EOFError:  # that ends the hint, and not the review
         return None
     return reviewed.retry(key, hint) if hint else None
 
