@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import io
 import signal
 import time
@@ -82,14 +83,15 @@ class Conduct:
             self._interrupts.received.append(signal.SIGINT)
         except SelfHealError as error:
             self._notes.append(str(error))
-        except MemoryError:
-            self._notes.append(
-                "there is not enough memory, nothing was written: run again with more for this "
-                "process, or with a lower --selfheal-jobs"
-            )
         except Exception as error:  # noqa: BLE001 - the one boundary: ours is no traceback either
-            self._notes.append(f"internal error, nothing was written: {_named(error)}")
-            if self._config.option.verbose > 0:
+            is_ours = not _is_out_of_memory(error)
+            self._notes.append(
+                f"internal error, nothing was written: {_named(error)}"
+                if is_ours
+                else "there is not enough memory, nothing was written: run again with more for "
+                "this process, or with a lower --selfheal-jobs"
+            )
+            if is_ours and self._config.option.verbose > 0:
                 self._config.notify_exception(_info_of(error), self._config.option)
         if self._heal is not None and not self._written and self._patch is None:
             self._heal.confirmed = {}  # whatever kept it from being written
@@ -351,6 +353,15 @@ class Conduct:
         if not steady:
             return "unhealed", f"{reaching[0]} is flaky, and no other test reaches it"
         return "unhealed", "tests that reach it need code that was not confirmed"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # A thread needs room for its stack; Python has no kind of error for that.
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or "can't start new thread" in str(error)
+    )
 
 
 def _named(error: BaseException) -> str:

@@ -32,7 +32,7 @@ class DaemonExecutor(Executor):
         """Queue a call.
 
         Raises:
-            RuntimeError: The executor was shut down.
+            RuntimeError: The executor was shut down, or the system starts not one thread.
         """
         future: Future[T] = Future()
 
@@ -47,14 +47,21 @@ class DaemonExecutor(Executor):
         with self._lock:
             if self._closed:
                 raise RuntimeError("the executor is shut down")
-            self._calls.put(call)
             if not self._idle.acquire(blocking=False) and len(self._threads) < self._workers:
-                thread = threading.Thread(
-                    target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True
-                )
-                self._threads.append(thread)
-                thread.start()
+                self._start_thread()
+            self._calls.put(call)
         return future
+
+    def _start_thread(self) -> None:
+        name = f"{self._name}-{len(self._threads)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no room for its stack; those that there are do for all calls
+            if not self._threads:
+                raise
+        else:
+            self._threads.append(thread)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls; with `cancel_futures`, drop those that have not begun."""
