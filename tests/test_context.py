@@ -162,6 +162,12 @@ def test_a_reduced_module_keeps_the_order_of_the_source():
     assert positions == sorted(positions)
 
 
+def test_what_the_tests_name_is_known():
+    names = context.names_in_tests([DUE], reader(FILES))
+    assert {"close", "f", "twice", "rate", "EPS"} <= names
+    assert "UNUSED" not in names
+
+
 def test_names_that_the_tests_use_bring_their_definitions():
     assert "field_of_unrelated" in module(LARGE, names=["Unrelated"]).text
 
@@ -185,6 +191,14 @@ def test_a_module_never_takes_more_than_its_room(source):
 def test_a_long_target_is_whole():
     source = "# selfheal\ndef f():\n" + "    x = 1\n" * 9000
     assert module(source).text.count("x = 1\n") == 9000
+
+
+def test_a_long_docstring_of_a_target_is_whole():
+    said = "".join(f"    line {n}\n" for n in range(100))
+    text = module(
+        f'# selfheal\ndef f():\n    """Do it.\n\n{said}    """\n\n\n' + filler(1) * 9
+    ).text
+    assert said in text
 
 
 def test_a_module_can_be_shorter():

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise, takewhile
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,9 @@ from pytest_selfheal.model import prompt as prompt_module
 from pytest_selfheal.model.prompt import render
 from pytest_selfheal.model.size import estimated_tokens
 from pytest_selfheal.records import Attempt, Excerpt, Failure, Question
+from tests.harness import Project, python, require
 from tests.prompt_shapes import LARGE, LARGE_WRONG, SHAPES
+from tests.scripted_server import ScriptedServer
 from tests.test_prompt import GOLDEN_DIR, QUESTION, UNUSABLE, WRONG
 
 ALL = {**SHAPES, "small": (QUESTION, WRONG)}
@@ -154,6 +157,31 @@ def test_the_estimate_is_on_the_high_side() -> None:
     assert estimated_tokens("def f(x):\n") == 4
     assert estimated_tokens("界") == 2
     assert estimated_tokens("") == 0
+
+
+def test_a_stub_whose_prompt_does_not_fit_costs_nothing_and_the_others_go_on(
+    tmp_path: Path,
+) -> None:
+    require("landlock")
+    long = "".join(f"    {n} is not to be forgotten.\n" for n in range(300))
+    files = {
+        "long.py": f'# selfheal\ndef long():\n    """Say 1.\n\n{long}    """\n    ...\n',
+        "short.py": "# selfheal\ndef short():\n    ...\n",
+        "test_both.py": "import long\nimport short\n\n\ndef test_long():\n"
+        "    assert long.long() == 1\n\n\ndef test_short():\n    assert short.short() == 1\n",
+    }
+    project = Project(tmp_path / "project", files)
+    script = {"short.py::short": [python("def short():\n    return 1\n")]}
+    with ScriptedServer(script) as server:
+        run = project.heal(
+            "--selfheal-sandbox=landlock", "--selfheal-prompt-tokens=1500", server=server
+        )
+    assert run.status == 1, run.output
+    assert run.statuses() == {"long.py::long": "unhealed", "short.py::short": "healed"}
+    assert [request.targets for request in server.requests] == [("short.py::short",)]
+    line = "the prompt for long.py::long does not fit into 1,500 tokens, a quarter of which"
+    assert run.stubs["long.py::long"]["reason"].startswith(line)
+    assert line in run.output
 
 
 # --- attempts --------------------------------------------------------------------------

@@ -56,6 +56,17 @@ def test_excerpts(nodeids: Sequence[str], stubs: Sequence[Stub], read: Read) -> 
 test_excerpts.__test__ = False  # type: ignore[attr-defined]  # its name looks like a test
 
 
+def names_in_tests(nodeids: Sequence[str], read: Read) -> frozenset[str]:
+    """Give the names, also those behind a dot, that failing tests and what they use speak of."""
+    said = (
+        getattr(node, "id", None) or getattr(node, "attr", None)
+        for file in uses(nodeids, read)
+        for statement in file.used()
+        for node in ast.walk(statement)
+    )
+    return frozenset(name for name in said if isinstance(name, str))
+
+
 def _relevant_first(nodeids: Sequence[str], stubs: Sequence[Stub]) -> list[str]:
     names = {stub.qualname.rpartition(".")[2] for stub in stubs}
     return sorted(nodeids, key=lambda nodeid: not any(name in nodeid for name in names))
