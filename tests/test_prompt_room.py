@@ -32,9 +32,12 @@ def lines_of(number: int) -> str:
 
 ASSERTS = LARGE.tests[0].shorter[-1]
 
+IMPORTED = tuple(Excerpt(path=f"m{n}.py", text=f"M = {n}\n" * 200, note="imported") for n in (1, 2))
+
 # More than fits, of everything that a prompt may hold.
 FULL = replace(
     LARGE,
+    modules=(*LARGE.modules, *IMPORTED),
     tests=(
         Excerpt(
             path="test_ledger.py",
@@ -102,7 +105,7 @@ def test_what_is_never_left_out() -> None:
     assert "            NotEnough: The balance does not cover amount and fee.\n" in prompt
     for line in ("assert poor.balance == 10", "with pytest.raises(NotEnough):"):
         assert f"    {line}\n" in prompt
-    for gone in ("a.csv", "test_kept", "def b()", "### ", "report_", "def rich"):
+    for gone in ("a.csv", "test_kept", "m1.py", "def b()", "### ", "report_", "def rich"):
         assert gone not in prompt
 
 
@@ -115,6 +118,17 @@ def test_what_does_not_fit_is_said_in_one_line() -> None:
     assert line.endswith("raise selfheal_prompt_tokens")
     assert caught.value.retry_after is None
     assert not caught.value.fatal
+
+
+def test_imported_modules_are_left_out_from_the_last() -> None:
+    question = replace(LARGE, modules=(*LARGE.modules, *IMPORTED))
+    less = next(
+        prompt
+        for tokens in range(6_000, 1_000, -50)
+        if "M = 2\n" not in (prompt := render(question, tokens))
+    )
+    assert "M = 1\n" in less
+    assert "Left out for length: modules that are imported.\n" in less
 
 
 def test_a_prompt_with_room_is_whole() -> None:
