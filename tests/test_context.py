@@ -467,6 +467,54 @@ def test_a_file_that_cannot_be_parsed_is_quoted_raw():
     assert len(excerpt.text) <= 8_000
 
 
+def test_tests_can_be_shorter():
+    files = {
+        "test_a.py": """\
+            import pytest
+
+            SIZE = 3
+
+
+            @pytest.mark.parametrize("n", [1, 2])
+            def test_f(n):
+                made = []
+                for each in range(n):
+                    made.append(each)
+                assert f(made) == SIZE
+                with pytest.raises(ValueError):
+                    f(None)
+                print(made)
+
+
+            def test_untold():
+                check(f)
+            """,
+        "conftest.py": "import pytest\n\n\n@pytest.fixture(autouse=True)\ndef g(): ...\n",
+    }
+    nodeids = ["test_a.py::test_f[1]", "test_a.py::test_untold"]
+    tests, conftest = context.test_excerpts(nodeids, (), reader(files))
+    alone, asserts = tests.shorter
+    assert "SIZE = 3" not in alone
+    assert "made.append(each)" in alone
+    assert (
+        '@pytest.mark.parametrize("n", [1, 2])\ndef test_f(n):\n    # … 3 lines left out\n'
+        "    assert f(made) == SIZE\n    with pytest.raises(ValueError):\n        f(None)\n"
+    ) in asserts
+    assert "def test_untold():\n    check(f)\n" in asserts
+    assert "print(made)" not in asserts
+    assert conftest.shorter == ("",)
+
+
+def test_of_many_tests_forty_keep_their_asserts():
+    tests = [f"def test_{n}():\n    assert f() == {n}\n" for n in range(60)]
+    files = {"test_a.py": "\n\n".join(tests) + "\n\ndef test_y():\n    assert wanted() == 1\n"}
+    nodeids = [f"test_a.py::test_{n}" for n in [*range(60), "y"]]
+    stubs = find_in_source(b"# selfheal\ndef wanted(): ...\n", "src/a.py").stubs
+    (excerpt,) = context.test_excerpts(nodeids, stubs, reader(files))
+    assert excerpt.shorter[-1].count("assert ") == 40
+    assert "assert wanted() == 1" in excerpt.shorter[-1]
+
+
 def test_an_unparsable_conftest_stops_nothing():
     files = {"test_a.py": "def test_f(x):\n    assert x\n", "conftest.py": "def broken(:\n"}
     quoted = quoted_tests(files, "test_a.py::test_f")

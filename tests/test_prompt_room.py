@@ -63,7 +63,7 @@ FULL = replace(
         ),
         pytest.param("joint", SHAPES["joint"][0], 12_000, id="joint"),
         pytest.param("held-out", SHAPES["held-out"][0], 12_000, id="held-out"),
-        pytest.param("after-drops", FULL, 1_800, id="after-drops"),
+        pytest.param("after-drops", FULL, 1_300, id="after-drops"),
     ],
 )
 def test_golden(name: str, question: Question, tokens: int) -> None:

@@ -7,13 +7,12 @@ from collections.abc import Collection, Iterator, Sequence
 
 from pytest_selfheal.records import Excerpt, Stub
 from pytest_selfheal.source.context_uses import Read, TestFile, called, uses
-from pytest_selfheal.source.outline import bound_names, module_level
+from pytest_selfheal.source.outline import bound_names, first_line, module_level
 from pytest_selfheal.source.page import (
     Page,
     class_attributes,
     class_header,
     cut,
-    header,
     introduction,
     statement_lines,
 )
@@ -110,9 +109,7 @@ def _naming_first(file: TestFile, names: Collection[str]) -> list[tuple[str, ast
             inner.id if isinstance(inner, ast.Name) else getattr(inner, "attr", "")
             for inner in ast.walk(test[1])
         )
-        return not any(name in test[0] for name in names) and not any(
-            name in names for name in said
-        )
+        return not any(name in test[0] for name in names) and not any(x in names for x in said)
 
     return sorted(file.tests.items(), key=names_none)
 
@@ -131,20 +128,23 @@ def _excerpt(
     _ask_tests(alone, file, names)
     asserts = Page(file.source)
     for name, node in _naming_first(file, names)[:asserting]:
-        asserts.add(_asserts(asserts, node), name)
+        asserts.add(_asserts(node), name)
     shorter = (alone.render(limit), asserts.render(asserts.demand)) if asserting else ("",)
+    if not file.tests:  # what fails is the file itself, before any test
+        shorter = (page.render(limit // 2),)
     text = page.render(limit)
     return Excerpt(path=file.path, text=text, note="failing tests", shorter=shorter)
 
 
-def _asserts(page: Page, test: ast.stmt) -> set[int]:
+def _asserts(test: ast.stmt) -> set[int]:
     """Give the lines of a test's header, with its cases, and of what it asserts."""
     if not isinstance(test, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return statement_lines(test)
     found = {line for node in _asserting(test) for line in node}
     if not found:
         return statement_lines(test)
-    return found | (header(page, test) & statement_lines(test))
+    header = range(first_line(test), first_line(test.body[0]))
+    return found | (set(header) & statement_lines(test))
 
 
 def _asserting(test: ast.AST) -> Iterator[set[int]]:
