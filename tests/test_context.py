@@ -554,7 +554,7 @@ def test_tests_without_room_are_named_and_the_targets_own_come_first():
     nodeids = [f"test_a.py::test_{name}" for name in tests]
     text = quoted_tests(files, *nodeids, stubs=stubs)["test_a.py"]
     assert "'of rounding'" in text
-    assert len(text) <= 8_300
+    assert len(text) <= 6_300
     assert "# … left out for length: test_" in text
     assert "test_six" in text.splitlines()[-1]
 
@@ -564,7 +564,7 @@ def test_all_excerpts_together_keep_to_their_room():
     nodeids = [f"test_{n}.py::test_{x}{n}" for n in range(10) for x in "ab"]
     quoted = context.test_excerpts(nodeids, (), reader(files))
     assert len(quoted) == 10
-    assert sum(len(excerpt.text) for excerpt in quoted) <= 12_000 + 10 * 100
+    assert sum(len(excerpt.text) for excerpt in quoted) <= 10_000 + 10 * 100
     assert all("left out" in excerpt.text for excerpt in quoted)
 
 

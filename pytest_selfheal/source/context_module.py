@@ -31,7 +31,7 @@ from pytest_selfheal.source.parsing import UnparsableError, is_trivial_body, par
 
 _WHOLE = 3_000
 """Characters up to which a module is quoted whole."""
-_AROUND = 6_000
+_AROUND = 5_000
 """Characters that all but the targets of a reduced module may take."""
 _LESS_AROUND = 2_500
 """The same where a prompt has little room."""
@@ -62,7 +62,7 @@ def module_excerpt(source: bytes, stubs: Sequence[Stub], *, names: Collection[st
         names: Further names that matter, such as those that the failing tests use.
 
     Returns:
-        The targets and at most about 6,000 characters of the rest, in source order, with
+        The targets and at most about 5,000 characters of the rest, in source order, with
         comments for what is left out; shorter, the targets with their imports and what they
         name, and the targets alone. Of a module that cannot be parsed, its head and tail.
     """
