@@ -19,13 +19,15 @@ from benchmarks.measuring import BenchmarkError, Figure, interleaved, medians, r
 from benchmarks.projects import LATENCY_SECONDS, heal, model_variables
 from benchmarks.tasks import TASKS, Task
 from pytest_selfheal.model.size import estimated_tokens
+from tests.sandboxes import WITHOUT_PLUGINS
 from tests.scripted_server import Fault, ScriptedServer, ServedRequest, tokens
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "example_project"
 LIBRARY = "toolz"
-LIBRARY_SHARE = 0.15
+LIBRARY_SHARE = 0.1
+HEAL_SECONDS = 900.0
+"""The most that one heal may take, on a busy machine as well."""
 FAULTY_STUBS = 200
-FAULTY_SECONDS = 900.0
 _EVERY = 10
 """One request in so many fails."""
 _RETRY_TARGET = 2.5
@@ -37,9 +39,20 @@ def prompts(folder: Path, rounds: int, sandboxes: Sequence[str]) -> list[Figure]
     """How much is sent: first requests, retries, what they share, requests for a stub."""
     del rounds  # the same text every time
     sandbox = sandboxes[-1]
-    wrong = heal(folder, ONE, sandbox, wrong_first=True, latency_seconds=0.0).requests
-    right = heal(folder, ONE, sandbox, latency_seconds=0.0).requests
-    many = heal(folder, TASKS, sandbox, wrong_first=True, latency_seconds=0.0).requests
+
+    def requests_for(tasks: Sequence[Task], *, wrong_first: bool) -> Sequence[ServedRequest]:
+        return heal(
+            folder,
+            tasks,
+            sandbox,
+            wrong_first=wrong_first,
+            latency_seconds=0.0,
+            timeout_seconds=HEAL_SECONDS,
+        ).requests
+
+    wrong = requests_for(ONE, wrong_first=True)
+    right = requests_for(ONE, wrong_first=False)
+    many = requests_for(TASKS, wrong_first=True)
     figures = [
         Figure(
             name="prompt of one small function, right at once",
@@ -135,7 +148,8 @@ def _example(folder: Path, sandbox: str) -> Sequence[ServedRequest]:
         replies.setdefault(target, []).append(line["reply"])
     with ScriptedServer(replies) as server:
         command = [sys.executable, "-m", "pytest", "--selfheal", f"--selfheal-sandbox={sandbox}"]
-        run_process(command, project, extra=model_variables(server.base_url))
+        variables = {**model_variables(server.base_url), "PYTEST_ADDOPTS": WITHOUT_PLUGINS}
+        run_process(command, project, extra=variables, timeout_seconds=HEAL_SECONDS)
         return tuple(server.requests)
 
 
@@ -200,7 +214,7 @@ def _faulty(folder: Path, sandbox: str, many: Sequence[Task]) -> int:
         return "\n\n".join(replies[target] for target in targets)
 
     run = heal(
-        folder, many, sandbox, script=script, latency_seconds=0.0, timeout_seconds=FAULTY_SECONDS
+        folder, many, sandbox, script=script, latency_seconds=0.0, timeout_seconds=HEAL_SECONDS
     )
     return len(run.requests)
 
@@ -242,6 +256,7 @@ def _waiting(folder: Path, sandbox: str, *, wrong_first: bool) -> Callable[[], f
             jobs=JOBS,
             wrong_first=wrong_first,
             tokens_per_second=TOKENS_PER_SECOND,
+            timeout_seconds=HEAL_SECONDS,
         ).run.seconds
 
     return measure

@@ -8,7 +8,12 @@ from dataclasses import replace
 from pytest_selfheal.healing.holdout import EVERYTHING_SHOWN, Holdout, hold_out
 from pytest_selfheal.healing.judge import judge
 from pytest_selfheal.records import Attempt, Excerpt, Failure, Question, RunOutcome, TestResult
-from pytest_selfheal.source.context import data_excerpts, module_excerpt, test_excerpts
+from pytest_selfheal.source.context import (
+    data_excerpts,
+    module_excerpt,
+    names_in_tests,
+    test_excerpts,
+)
 from pytest_selfheal.source.find import find_in_source
 
 CALLED = """\
@@ -44,7 +49,11 @@ def question(
     return Question(
         stubs=tuple(stubs),
         modules=tuple(
-            module_excerpt(sources[path], [each for each in stubs if each.path == path])
+            module_excerpt(
+                sources[path],
+                [each for each in stubs if each.path == path],
+                names=names_in_tests(tests, read),
+            )
             for path in dict.fromkeys(each.path for each in stubs)
         ),
         tests=test_excerpts(tests, stubs, read),

@@ -162,6 +162,12 @@ def test_a_reduced_module_keeps_the_order_of_the_source():
     assert positions == sorted(positions)
 
 
+def test_what_the_tests_name_is_known():
+    names = context.names_in_tests([DUE], reader(FILES))
+    assert {"close", "f", "twice", "rate", "EPS"} <= names
+    assert "UNUSED" not in names
+
+
 def test_names_that_the_tests_use_bring_their_definitions():
     assert "field_of_unrelated" in module(LARGE, names=["Unrelated"]).text
 
@@ -185,6 +191,14 @@ def test_a_module_never_takes_more_than_its_room(source):
 def test_a_long_target_is_whole():
     source = "# selfheal\ndef f():\n" + "    x = 1\n" * 9000
     assert module(source).text.count("x = 1\n") == 9000
+
+
+def test_a_long_docstring_of_a_target_is_whole():
+    said = "".join(f"    line {n}\n" for n in range(100))
+    text = module(
+        f'# selfheal\ndef f():\n    """Do it.\n\n{said}    """\n\n\n' + filler(1) * 9
+    ).text
+    assert said in text
 
 
 def test_a_module_can_be_shorter():
@@ -453,6 +467,54 @@ def test_a_file_that_cannot_be_parsed_is_quoted_raw():
     assert len(excerpt.text) <= 8_000
 
 
+def test_tests_can_be_shorter():
+    files = {
+        "test_a.py": """\
+            import pytest
+
+            SIZE = 3
+
+
+            @pytest.mark.parametrize("n", [1, 2])
+            def test_f(n):
+                made = []
+                for each in range(n):
+                    made.append(each)
+                assert f(made) == SIZE
+                with pytest.raises(ValueError):
+                    f(None)
+                print(made)
+
+
+            def test_untold():
+                check(f)
+            """,
+        "conftest.py": "import pytest\n\n\n@pytest.fixture(autouse=True)\ndef g(): ...\n",
+    }
+    nodeids = ["test_a.py::test_f[1]", "test_a.py::test_untold"]
+    tests, conftest = context.test_excerpts(nodeids, (), reader(files))
+    alone, asserts = tests.shorter
+    assert "SIZE = 3" not in alone
+    assert "made.append(each)" in alone
+    assert (
+        '@pytest.mark.parametrize("n", [1, 2])\ndef test_f(n):\n    # … 3 lines left out\n'
+        "    assert f(made) == SIZE\n    with pytest.raises(ValueError):\n        f(None)\n"
+    ) in asserts
+    assert "def test_untold():\n    check(f)\n" in asserts
+    assert "print(made)" not in asserts
+    assert conftest.shorter == ("",)
+
+
+def test_of_many_tests_forty_keep_their_asserts():
+    tests = [f"def test_{n}():\n    assert f() == {n}\n" for n in range(60)]
+    files = {"test_a.py": "\n\n".join(tests) + "\n\ndef test_y():\n    assert wanted() == 1\n"}
+    nodeids = [f"test_a.py::test_{n}" for n in [*range(60), "y"]]
+    stubs = find_in_source(b"# selfheal\ndef wanted(): ...\n", "src/a.py").stubs
+    (excerpt,) = context.test_excerpts(nodeids, stubs, reader(files))
+    assert excerpt.shorter[-1].count("assert ") == 40
+    assert "assert wanted() == 1" in excerpt.shorter[-1]
+
+
 def test_an_unparsable_conftest_stops_nothing():
     files = {"test_a.py": "def test_f(x):\n    assert x\n", "conftest.py": "def broken(:\n"}
     quoted = quoted_tests(files, "test_a.py::test_f")
@@ -492,7 +554,7 @@ def test_tests_without_room_are_named_and_the_targets_own_come_first():
     nodeids = [f"test_a.py::test_{name}" for name in tests]
     text = quoted_tests(files, *nodeids, stubs=stubs)["test_a.py"]
     assert "'of rounding'" in text
-    assert len(text) <= 8_300
+    assert len(text) <= 6_300
     assert "# … left out for length: test_" in text
     assert "test_six" in text.splitlines()[-1]
 
@@ -502,7 +564,7 @@ def test_all_excerpts_together_keep_to_their_room():
     nodeids = [f"test_{n}.py::test_{x}{n}" for n in range(10) for x in "ab"]
     quoted = context.test_excerpts(nodeids, (), reader(files))
     assert len(quoted) == 10
-    assert sum(len(excerpt.text) for excerpt in quoted) <= 12_000 + 10 * 100
+    assert sum(len(excerpt.text) for excerpt in quoted) <= 10_000 + 10 * 100
     assert all("left out" in excerpt.text for excerpt in quoted)
 
 

@@ -6,6 +6,7 @@ The runs hang on purpose, in a reply or in a verification, until they are ended 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from tests.harness import (
     require,
 )
 from tests.sandboxes import BACKENDS
-from tests.scripted_server import Answer, Fault, ScriptedServer, ServedRequest
+from tests.scripted_server import Answer, Fault, ScriptedServer, ServedRequest, chat_body
 
 FILES = {
     "mod.py": """
@@ -158,6 +159,48 @@ def test_a_service_that_fails_for_one_stub_ends_in_order(
     if not is_fatal:
         assert run.statuses()[SUB] == "healed"
         assert "return a - b" in run.text("mod.py")
+
+
+def chat_with(**choice: object) -> str:
+    data = chat_body("half a reply")
+    data["choices"][0].update(choice)
+    return json.dumps(data)
+
+
+OTHER_FAULTS = {
+    "status_503": (Fault(status=503), "answered with status 503"),
+    "rate": (Fault(status=429), "limits the rate (429"),
+    "asked_to_wait": (Fault(status=429, headers={"retry-after-ms": "20"}), "limits the rate (429"),
+    "refused": (Fault(body=chat_with(message={"refusal": "not this"})), "refused: not this"),
+    "held_back": (Fault(body=chat_with(finish_reason="content_filter")), "its content filter"),
+    "cut_off": (Fault(body=chat_with(finish_reason="length")), "at its length limit"),
+    "no_choice": (Fault(body=json.dumps({**chat_body(""), "choices": []})), "any choice"),
+}
+
+
+def test_each_fault_ends_its_own_stub_and_the_others_go_on(tmp_path: Path) -> None:
+    names = [*OTHER_FAULTS, "fine"]
+    project = Project(
+        tmp_path / "project",
+        {
+            "mod.py": "".join(f"# selfheal\ndef {name}():\n    ...\n\n\n" for name in names),
+            "test_mod.py": "import mod\n\n\n"
+            + "".join(f"def test_{name}():\n    assert mod.{name}() == 1\n\n\n" for name in names),
+        },
+    )
+    script: dict[str, list[Answer]] = {
+        f"mod.py::{name}": [fault] for name, (fault, _) in OTHER_FAULTS.items()
+    }
+    script["mod.py::fine"] = [python("def fine():\n    return 1\n")]
+    with ScriptedServer(script) as server:
+        run = project.heal(sandbox("landlock"), server=server)
+    assert run.status == 1
+    for name, (_, said) in OTHER_FAULTS.items():
+        stub = run.stubs[f"mod.py::{name}"]
+        assert stub["status"] == "unhealed"
+        assert said in stub["reason"]
+        assert stub["attempts"] == []
+    assert run.statuses()["mod.py::fine"] == "healed"
 
 
 def test_a_service_that_recovers_is_asked_again(project: Project) -> None:

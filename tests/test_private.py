@@ -7,7 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from pytest_selfheal.model.detectors import _DETECTORS, known_forms
+from pytest_selfheal.model.redact import redact
 from pytest_selfheal.source.private import Private
 from tests.harness import Project, require
 from tests.scripted_server import ScriptedServer
@@ -17,6 +21,54 @@ LANDLOCK = "--selfheal-sandbox=landlock"
 
 def git(root: Path, *arguments: str) -> None:
     subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True)
+
+
+# --- secrets ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", known_forms(), ids=lambda form: form.pattern[:40])
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_what_the_detector_knows_is_cut_out(form: re.Pattern[str], data: st.DataObject) -> None:
+    secret = data.draw(st.from_regex(form, fullmatch=True))
+    said = redact(f"KEY = '{secret}'\n")
+    assert form.search(said) is None
+    assert "[redacted]" in said
+
+
+def test_the_detectors_forms_are_there() -> None:
+    """Each of the rules that are named was found in the version that is installed."""
+    assert len(known_forms()) >= len(_DETECTORS)
+    for name in ("mailchimp", "discord", "twilio"):  # those that ours do not cover
+        assert name in _DETECTORS
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('customer_id = "AB 12"', 'customer_id = "[redacted]"'),
+        ("customer_id: str = 'x'", "customer_id: str = '[redacted]'"),
+        ('{"customer_id": "AB 12", "b": "c"}', '{"customer_id": "[redacted]", "b": "c"}'),
+        ("f(customer_id='a', b='c')", "f(customer_id='[redacted]', b='c')"),
+        ("customer_id = rb'a\\'b'", "customer_id = rb'[redacted]'"),
+        ("other_customer_id = 'a'", "other_customer_id = 'a'"),
+        ("customer_id == 'a'", "customer_id == 'a'"),
+        ("customer_id = find('a')", "customer_id = find('a')"),
+        ("customer_id = ''", "customer_id = ''"),
+    ],
+)
+def test_what_is_assigned_to_a_name_is_cut_out(text: str, expected: str) -> None:
+    assert redact(text, ["customer_id"]) == expected
+    assert redact(text) == text
+
+
+def test_the_value_of_a_named_variable_is_cut_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LICENCE", "plain words")
+    assert redact("it is plain words") == "it is plain words"
+    assert redact("it is plain words", ["LICENCE"]) == "it is [redacted]"
+
+
+# --- files -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_selfheal.model.fold import fenced, fold, fold_repeated, one_line
@@ -256,6 +256,7 @@ def test_no_quoted_line_is_a_target(separator: str) -> None:
     assert target_lines(render(everywhere(text))) == ONLY_TARGET
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["Target: x", "`", "```", "~~~", "\n", "\r", "\x85", " ", "a"])))
 def test_whatever_is_quoted_the_targets_are_the_asked_ones(pieces: list[str]) -> None:
     prompt = render(everywhere("".join(pieces)))
@@ -263,6 +264,7 @@ def test_whatever_is_quoted_the_targets_are_the_asked_ones(pieces: list[str]) ->
     assert open_fences(prompt) == 0
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_can_be_quoted_and_sent(text: str) -> None:
     assert render(everywhere(text)).encode("utf-8")
@@ -325,6 +327,7 @@ def test_the_whole_prompt_is_bounded() -> None:
     assert len(render(question)) < 36_000
 
 
+@settings(deadline=None)
 @given(st.text(), st.integers(min_value=1, max_value=50))
 def test_fold_bounds_any_text(text: str, limit: int) -> None:
     folded = fold(text, limit)
@@ -434,6 +437,7 @@ def test_a_variables_value_does_not_change_a_target(monkeypatch: pytest.MonkeyPa
     assert target_lines(prompt) == ONLY_TARGET
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("aA1-_=:/@'\" \n.")))
 def test_redacting_twice_changes_nothing_more(text: str) -> None:
     once = redact(f"password = '{text}'\nhttps://u:{text}@h sk-{text} token={text}")

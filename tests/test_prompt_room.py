@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise, takewhile
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,9 @@ from pytest_selfheal.model import prompt as prompt_module
 from pytest_selfheal.model.prompt import render
 from pytest_selfheal.model.size import estimated_tokens
 from pytest_selfheal.records import Attempt, Excerpt, Failure, Question
+from tests.harness import Project, python, require
 from tests.prompt_shapes import LARGE, LARGE_WRONG, SHAPES
+from tests.scripted_server import ScriptedServer
 from tests.test_prompt import GOLDEN_DIR, QUESTION, UNUSABLE, WRONG
 
 ALL = {**SHAPES, "small": (QUESTION, WRONG)}
@@ -29,9 +32,12 @@ def lines_of(number: int) -> str:
 
 ASSERTS = LARGE.tests[0].shorter[-1]
 
+IMPORTED = tuple(Excerpt(path=f"m{n}.py", text=f"M = {n}\n" * 200, note="imported") for n in (1, 2))
+
 # More than fits, of everything that a prompt may hold.
 FULL = replace(
     LARGE,
+    modules=(*LARGE.modules, *IMPORTED),
     tests=(
         Excerpt(
             path="test_ledger.py",
@@ -57,7 +63,7 @@ FULL = replace(
         ),
         pytest.param("joint", SHAPES["joint"][0], 12_000, id="joint"),
         pytest.param("held-out", SHAPES["held-out"][0], 12_000, id="held-out"),
-        pytest.param("after-drops", FULL, 1_800, id="after-drops"),
+        pytest.param("after-drops", FULL, 1_300, id="after-drops"),
     ],
 )
 def test_golden(name: str, question: Question, tokens: int) -> None:
@@ -99,7 +105,7 @@ def test_what_is_never_left_out() -> None:
     assert "            NotEnough: The balance does not cover amount and fee.\n" in prompt
     for line in ("assert poor.balance == 10", "with pytest.raises(NotEnough):"):
         assert f"    {line}\n" in prompt
-    for gone in ("a.csv", "test_kept", "def b()", "### ", "report_", "def rich"):
+    for gone in ("a.csv", "test_kept", "m1.py", "def b()", "### ", "report_", "def rich"):
         assert gone not in prompt
 
 
@@ -112,6 +118,17 @@ def test_what_does_not_fit_is_said_in_one_line() -> None:
     assert line.endswith("raise selfheal_prompt_tokens")
     assert caught.value.retry_after is None
     assert not caught.value.fatal
+
+
+def test_imported_modules_are_left_out_from_the_last() -> None:
+    question = replace(LARGE, modules=(*LARGE.modules, *IMPORTED))
+    less = next(
+        prompt
+        for tokens in range(6_000, 1_000, -50)
+        if "M = 2\n" not in (prompt := render(question, tokens))
+    )
+    assert "M = 1\n" in less
+    assert "Left out for length: modules that are imported.\n" in less
 
 
 def test_a_prompt_with_room_is_whole() -> None:
@@ -154,6 +171,31 @@ def test_the_estimate_is_on_the_high_side() -> None:
     assert estimated_tokens("def f(x):\n") == 4
     assert estimated_tokens("界") == 2
     assert estimated_tokens("") == 0
+
+
+def test_a_stub_whose_prompt_does_not_fit_costs_nothing_and_the_others_go_on(
+    tmp_path: Path,
+) -> None:
+    require("landlock")
+    long = "".join(f"    {n} is not to be forgotten.\n" for n in range(300))
+    files = {
+        "long.py": f'# selfheal\ndef long():\n    """Say 1.\n\n{long}    """\n    ...\n',
+        "short.py": "# selfheal\ndef short():\n    ...\n",
+        "test_both.py": "import long\nimport short\n\n\ndef test_long():\n"
+        "    assert long.long() == 1\n\n\ndef test_short():\n    assert short.short() == 1\n",
+    }
+    project = Project(tmp_path / "project", files)
+    script = {"short.py::short": [python("def short():\n    return 1\n")]}
+    with ScriptedServer(script) as server:
+        run = project.heal(
+            "--selfheal-sandbox=landlock", "--selfheal-prompt-tokens=1500", server=server
+        )
+    assert run.status == 1, run.output
+    assert run.statuses() == {"long.py::long": "unhealed", "short.py::short": "healed"}
+    assert [request.targets for request in server.requests] == [("short.py::short",)]
+    line = "the prompt for long.py::long does not fit into 1,500 tokens, a quarter of which"
+    assert run.stubs["long.py::long"]["reason"].startswith(line)
+    assert line in run.output
 
 
 # --- attempts --------------------------------------------------------------------------

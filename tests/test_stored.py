@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
@@ -231,8 +232,7 @@ def test_a_used_up_budget_loses_nothing(project: Project) -> None:
     assert "(--selfheal-fresh asks anew)" in second.output
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
-def test_a_run_that_was_ended_goes_on_where_it_stopped(project: Project, name: str) -> None:
+def test_an_interrupted_run_goes_on_where_it_stopped(project: Project) -> None:
     script: dict[str, list[Answer]] = {
         ADD: [add("-"), Fault(hang_seconds=600), add("+")],
         SUB: [SUB_REPLY],
@@ -242,12 +242,36 @@ def test_a_run_that_was_ended_goes_on_where_it_stopped(project: Project, name: s
         with project.started(*options, server=server) as process:
             while len(server.requests) < 2:
                 assert process.poll() is None
-            os.killpg(process.pid, getattr(signal, name))
+            os.killpg(process.pid, signal.SIGINT)
             process.communicate(timeout=60)
         run = project.heal(*options, server=server)
     assert run.status == 0, run.output
     assert run.verdicts(ADD) == ["failed", "passed"]
     assert len(server.requests) == 3, "the first reply was not asked for again"
+
+
+def test_a_run_that_is_killed_at_each_request_repeats_none(project: Project) -> None:
+    """Each time while it waits for a reply: that one never came, and all before it are kept."""
+    hang = Fault(hang_seconds=600)
+    script: dict[str, list[Answer]] = {ADD: [hang, add("-"), hang, add("*"), hang, add("+")]}
+    options = (LANDLOCK, "--selfheal-jobs=1", "-k", "add")
+    with ScriptedServer(script) as server:
+        for answered in (0, 1, 2):
+            with project.started(*options, server=server) as process:
+                while len(server.requests) < 2 * answered + 1:
+                    assert process.poll() is None
+                    time.sleep(0.02)
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate(timeout=60)
+        run = project.heal(*options, server=server)
+    assert run.status == 0, run.output
+    assert run.verdicts(ADD) == ["failed", "failed", "passed"]
+    prompts = [without_varying(request.prompt) for request in server.requests]
+    assert len(prompts) == 6
+    assert prompts[0::2] == prompts[1::2], "what was cut off is asked for again as it was"
+    assert len(set(prompts)) == 3, "and nothing else is"
+    assert run.report is not None
+    assert run.report["model"]["requests"] == 1
 
 
 def test_fresh_asks_for_everything_again(project: Project) -> None:

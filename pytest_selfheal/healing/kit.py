@@ -40,7 +40,12 @@ from pytest_selfheal.report.progress import Progress
 from pytest_selfheal.sandbox.pool import Pool
 from pytest_selfheal.settings import Settings
 from pytest_selfheal.source.candidate import read_candidate
-from pytest_selfheal.source.context import data_excerpts, module_excerpt, test_excerpts
+from pytest_selfheal.source.context import (
+    data_excerpts,
+    module_excerpt,
+    names_in_tests,
+    test_excerpts,
+)
 from pytest_selfheal.source.context_wide import widened
 from pytest_selfheal.source.test_files import may_hold_tests
 
@@ -191,9 +196,10 @@ class Kit:
             if (piece := provisional.get(key)) is not None
         ]
         modules: Sequence[Excerpt] = []
+        named = names_in_tests(nodeids, read)
         for path in dict.fromkeys(stub.path for stub in stubs):
             here = [stub for stub in stubs if stub.path == path]
-            modules = [*modules, module_excerpt(self.sources[path], here)]
+            modules = [*modules, module_excerpt(self.sources[path], here, names=named)]
         tests = test_excerpts(nodeids, stubs, read)
         if approach.strategy == "more-context":
             modules, tests = widened(modules, tests, read, self.files)

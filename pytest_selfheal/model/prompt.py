@@ -90,36 +90,45 @@ def _fitted(question: Question, max_tokens: int, quoting: Quoting) -> str | None
     text = _stable(question, quoting)
     left_out: list[str] = []
     for name, step in _STEPS:
-        if estimated_tokens(text) <= max_tokens:
-            break
-        less = step(question)
-        if less != question:
+        while estimated_tokens(text) > max_tokens and (less := step(question)) != question:
             question = less
-            left_out.append(name)
+            left_out += [name] if name not in left_out else []
             text = _stable(question, quoting, left_out)
     return text if estimated_tokens(text) <= max_tokens else None
 
 
-def _shortened(excerpts: Sequence[Excerpt], times: int) -> tuple[Excerpt, ...]:
-    """Each excerpt's text that is so many times shorter, if it has such; empty ones are gone."""
-    texts = [(each, (each.text, *each.shorter)) for each in excerpts]
-    shorter = (replace(each, text=found[min(times, len(found) - 1)]) for each, found in texts)
+def _to_length(excerpts: Sequence[Excerpt], number: int) -> tuple[Excerpt, ...]:
+    """Each excerpt at most as long as its shorter text of that number; empty ones are gone."""
+    lengths = [(each, each.shorter[min(number, len(each.shorter)) - 1 :]) for each in excerpts]
+    shorter = (replace(each, text=left[0]) if each.shorter else each for each, left in lengths)
     return tuple(each for each in shorter if each.text or not each.shorter)
+
+
+def _without_last_import(question: Question) -> Question:
+    """Of the modules that hold no target, drop the last one."""
+    own = {stub.path for stub in question.stubs}
+    imported = [n for n, each in enumerate(question.modules) if each.path not in own]
+    last = imported[-1] if imported else len(question.modules)
+    return replace(question, modules=question.modules[:last] + question.modules[last + 1 :])
 
 
 _Step = Callable[[Question], Question]
 _STEPS: tuple[tuple[str, _Step], ...] = (
     ("sample data", lambda q: replace(q, data=())),
     ("names of tests that pass", lambda q: replace(q, passing=())),
-    ("other definitions of the modules", lambda q: replace(q, modules=_shortened(q.modules, 1))),
+    ("modules that are imported", _without_last_import),
+    ("other definitions of the modules", lambda q: replace(q, modules=_to_length(q.modules, 1))),
     ("code of other stubs", lambda q: replace(q, provisional=())),
     ("all failures but the first", lambda q: replace(q, failures=q.failures[:1])),
-    ("helpers and fixtures of the tests", lambda q: replace(q, tests=_shortened(q.tests, 1))),
-    ("all of the modules but the targets", lambda q: replace(q, modules=_shortened(q.modules, 2))),
+    ("helpers and fixtures of the tests", lambda q: replace(q, tests=_to_length(q.tests, 1))),
+    ("all of the modules but the targets", lambda q: replace(q, modules=_to_length(q.modules, 2))),
     ("all failures", lambda q: replace(q, failures=())),
-    ("all of the tests but their asserts", lambda q: replace(q, tests=_shortened(q.tests, 2))),
+    ("all of the tests but their asserts", lambda q: replace(q, tests=_to_length(q.tests, 2))),
 )
-"""First what helps least; the instructions, the targets and the tests' asserts stay."""
+"""First what helps least, each taken until it changes nothing.
+
+The instructions, the targets and the tests' asserts stay.
+"""
 
 
 # --- the text --------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_selfheal.model.fold import (
     encodable,
@@ -24,6 +24,8 @@ class Quoting:
     """How to quote; `secrets` are the names whose values are cut out beside what looks like one."""
 
     secrets: Collection[str] = ()
+    _cleaned: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """What was quoted before: a text that is made to fit quotes the same several times."""
 
     def block(self, text: str, language: str = "", *, limit: int | None = None) -> str:
         """Give the text in a code fence, its head and tail where it is over `limit`."""
@@ -42,4 +44,6 @@ class Quoting:
 
     def clean(self, text: str) -> str:
         """Cut secrets out, before anything else: half a secret is not recognised as one."""
-        return redact(encodable(text), self.secrets)
+        if text not in self._cleaned:
+            self._cleaned[text] = redact(encodable(text), self.secrets)
+        return self._cleaned[text]

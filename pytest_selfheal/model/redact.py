@@ -15,6 +15,8 @@ from collections.abc import Collection
 from functools import cache
 from itertools import pairwise
 
+from pytest_selfheal.model.detectors import known_forms
+
 REDACTED = "[redacted]"
 
 # The key's own lines, also as a string's repr or a traceback shows them. Code that only
@@ -73,8 +75,9 @@ def redact(text: str, names: Collection[str] = ()) -> str:
     """Give the text with `[redacted]` in the place of everything that looks like a secret.
 
     That is: the values of environment variables named like one, private key blocks, keys
-    and tokens of well-known forms, the password in a URL, and a random-looking literal
-    assigned to a name like `password`, `secret`, `token` or `api_key`.
+    and tokens of well-known forms (more of them with `detect-secrets`), the password in a
+    URL, and a random-looking literal assigned to a name like `password`, `secret`, `token`
+    or `api_key`.
 
     Args:
         text: What is to be shown or sent.
@@ -88,6 +91,8 @@ def redact(text: str, names: Collection[str] = ()) -> str:
     if "PRIVATE KEY" in text:
         text = _PRIVATE_KEY.sub(REDACTED, text)
     text = _KNOWN_TOKENS.sub(REDACTED, text)
+    for form in known_forms():
+        text = form.sub(REDACTED, text)
     text = _WEBHOOK.sub(rf"\1{REDACTED}", text)
     text = _BEARER.sub(_without_bearer, text)
     if "://" in text:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from pytest_selfheal.source.context_data import data_excerpts
 from pytest_selfheal.source.context_module import module_excerpt
-from pytest_selfheal.source.context_tests import test_excerpts
+from pytest_selfheal.source.context_tests import names_in_tests, test_excerpts
 
-__all__ = ["data_excerpts", "module_excerpt", "test_excerpts"]
+__all__ = ["data_excerpts", "module_excerpt", "names_in_tests", "test_excerpts"]

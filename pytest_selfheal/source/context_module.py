@@ -15,6 +15,7 @@ from pytest_selfheal.source.outline import (
     Outlined,
     bound_names,
     definitions,
+    first_line,
     module_level,
 )
 from pytest_selfheal.source.page import (
@@ -30,7 +31,7 @@ from pytest_selfheal.source.parsing import UnparsableError, is_trivial_body, par
 
 _WHOLE = 3_000
 """Characters up to which a module is quoted whole."""
-_AROUND = 6_000
+_AROUND = 5_000
 """Characters that all but the targets of a reduced module may take."""
 _LESS_AROUND = 2_500
 """The same where a prompt has little room."""
@@ -61,7 +62,7 @@ def module_excerpt(source: bytes, stubs: Sequence[Stub], *, names: Collection[st
         names: Further names that matter, such as those that the failing tests use.
 
     Returns:
-        The targets and at most about 6,000 characters of the rest, in source order, with
+        The targets and at most about 5,000 characters of the rest, in source order, with
         comments for what is left out; shorter, the targets with their imports and what they
         name, and the targets alone. Of a module that cannot be parsed, its head and tail.
     """
@@ -104,12 +105,15 @@ class _Asked:
         ]
         self._owners = list(dict.fromkeys(x for one in self._targets for x in one.classes))
         self._statements = [one for one in module_level(tree) if not isinstance(one, _DEFINITIONS)]
-        self._named = set(names) | _names(self._targets, self._owners)
+        own = _names(self._targets, self._owners)
+        self._named = (own, set(names) - own)
 
     def targets(self, page: Page) -> None:
         """Ask for the targets, each within the headers of its classes."""
         for target in self._targets:
-            lines = page.with_comments_above(statement_lines(target.node))
+            # To the last line of a long docstring or table: it is what is asked for.
+            own = range(first_line(target.node), (target.node.end_lineno or 0) + 1)
+            lines = page.with_comments_above(own)
             headers = {line for owner in target.classes for line in class_header(owner)}
             page.add(lines | headers, target.qualname)
 
@@ -121,13 +125,14 @@ class _Asked:
             for method in owner.body:
                 if isinstance(method, _FUNCTIONS) and method.name in ("__init__", "__new__"):
                     page.add(self._short(page, method), f"{owner.name}.{method.name}")
-        for one in self._all:
-            if not one.classes and one.node.name in self._named and one not in self._targets:
-                page.add(self._short(page, one.node), one.qualname)
-        for node in self._statements:
-            if self._named.intersection(bound_names(node)):
-                lines = page.with_comments_above(statement_lines(node))
-                page.add(lines, ", ".join(bound_names(node)))
+        for names in self._named:
+            for one in self._all:
+                if not one.classes and one.node.name in names and one not in self._targets:
+                    page.add(self._short(page, one.node), one.qualname)
+            for node in self._statements:
+                if names.intersection(bound_names(node)):
+                    lines = page.with_comments_above(statement_lines(node))
+                    page.add(lines, ", ".join(bound_names(node)))
 
     def what_is_near(self, page: Page) -> None:
         """Ask for a sibling or two, the headers of the others, and the other constants."""

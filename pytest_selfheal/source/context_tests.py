@@ -7,23 +7,22 @@ from collections.abc import Collection, Iterator, Sequence
 
 from pytest_selfheal.records import Excerpt, Stub
 from pytest_selfheal.source.context_uses import Read, TestFile, called, uses
-from pytest_selfheal.source.outline import bound_names, module_level
+from pytest_selfheal.source.outline import bound_names, first_line, module_level
 from pytest_selfheal.source.page import (
     Page,
     class_attributes,
     class_header,
     cut,
-    header,
     introduction,
     statement_lines,
 )
 
-_EACH = 8_000
+_EACH = 6_000
 """Characters for one file."""
-_ALL = 12_000
+_ALL = 10_000
 """Characters for all files."""
 _ASSERTING = 40
-"""Tests of which no prompt goes without the asserts."""
+"""Tests of which no prompt goes without the asserts, where these have room."""
 
 
 def test_excerpts(nodeids: Sequence[str], stubs: Sequence[Stub], read: Read) -> tuple[Excerpt, ...]:
@@ -35,25 +34,42 @@ def test_excerpts(nodeids: Sequence[str], stubs: Sequence[Stub], read: Read) -> 
         read: Gives a project file's bytes by its relative path, or `None`.
 
     Returns:
-        At most about 8,000 characters each and 12,000 altogether; comments say what was
-        left out. Shorter, the tests without what they use, and the asserts of the first 40 of
-        them. Of a file that cannot be parsed, its head and tail.
+        At most about 6,000 characters each and 10,000 altogether; comments say what was
+        left out. Where not everything has room, the asserts of the first 40 tests come
+        first, then the whole tests, then what they use. Shorter, without what they use, and
+        those asserts alone. Of a file that cannot be parsed, its head and tail.
     """
     names = {stub.qualname.rpartition(".")[2] for stub in stubs}
     names |= {part for stub in stubs for part in stub.qualname.split(".")[-2:-1]}
     files = uses(_relevant_first(nodeids, stubs), read)
-    pages = [_page(file, names) for file in files]
-    demands = [min(page.demand, _EACH) for page in pages]
-    limits = _shares(demands, _ALL)
-    excerpts: list[Excerpt] = []
+    pages: list[Page] = []
     asserting = _ASSERTING
-    for file, page, limit in zip(files, pages, limits, strict=True):
-        excerpts.append(_excerpt(file, page, limit, names, asserting))
+    for file in files:
+        page = Page(file.source)
+        for _, node in _naming_first(file, names)[:asserting]:
+            page.add(_asserts(node))
         asserting = max(0, asserting - len(file.tests))
-    return tuple(excerpts)
+        pages.append(page)
+    whole = [_whole(file, page, names) for file, page in zip(files, pages, strict=True)]
+    limits = _shares([min(page.demand, _EACH) for page in whole], _ALL)
+    return tuple(
+        _excerpt(file, asserts, page, limit, names)
+        for file, asserts, page, limit in zip(files, pages, whole, limits, strict=True)
+    )
 
 
 test_excerpts.__test__ = False  # type: ignore[attr-defined]  # its name looks like a test
+
+
+def names_in_tests(nodeids: Sequence[str], read: Read) -> frozenset[str]:
+    """Give the names, also those behind a dot, that failing tests and what they use speak of."""
+    said = (
+        getattr(node, "id", None) or getattr(node, "attr", None)
+        for file in uses(nodeids, read)
+        for statement in file.used()
+        for node in ast.walk(statement)
+    )
+    return frozenset(name for name in said if isinstance(name, str))
 
 
 def _relevant_first(nodeids: Sequence[str], stubs: Sequence[Stub]) -> list[str]:
@@ -61,9 +77,9 @@ def _relevant_first(nodeids: Sequence[str], stubs: Sequence[Stub]) -> list[str]:
     return sorted(nodeids, key=lambda nodeid: not any(name in nodeid for name in names))
 
 
-def _page(file: TestFile, names: Collection[str]) -> Page:
+def _whole(file: TestFile, asserts: Page, names: Collection[str]) -> Page:
     """Ask for everything of a file that matters, most important first."""
-    page = Page(file.source)
+    page = asserts.copy()
     if file.tree is None:
         page.add(range(1, len(page.lines) + 1))
         return page
@@ -99,15 +115,13 @@ def _naming_first(file: TestFile, names: Collection[str]) -> list[tuple[str, ast
             inner.id if isinstance(inner, ast.Name) else getattr(inner, "attr", "")
             for inner in ast.walk(test[1])
         )
-        return not any(name in test[0] for name in names) and not any(
-            name in names for name in said
-        )
+        return not any(name in test[0] for name in names) and not any(x in names for x in said)
 
     return sorted(file.tests.items(), key=names_none)
 
 
 def _excerpt(
-    file: TestFile, page: Page, limit: int, names: Collection[str], asserting: int
+    file: TestFile, asserts: Page, page: Page, limit: int, names: Collection[str]
 ) -> Excerpt:
     if file.tree is None:
         note = "it cannot be parsed"
@@ -116,24 +130,24 @@ def _excerpt(
     if file.path.rpartition("/")[2] == "conftest.py":
         note = "fixtures of the tests"
         return Excerpt(path=file.path, text=page.render(limit), note=note, shorter=("",))
-    alone = Page(file.source)
+    alone = asserts.copy()
     _ask_tests(alone, file, names)
-    asserts = Page(file.source)
-    for name, node in _naming_first(file, names)[:asserting]:
-        asserts.add(_asserts(asserts, node), name)
-    shorter = (alone.render(limit), asserts.render(asserts.demand)) if asserting else ("",)
+    shorter = [alone.render(limit), asserts.render(limit) if asserts.is_asked else ""]
+    if not file.tests:  # what fails is the file itself, before any test
+        shorter = [page.render(limit // 2)]
     text = page.render(limit)
-    return Excerpt(path=file.path, text=text, note="failing tests", shorter=shorter)
+    return Excerpt(path=file.path, text=text, note="failing tests", shorter=tuple(shorter))
 
 
-def _asserts(page: Page, test: ast.stmt) -> set[int]:
+def _asserts(test: ast.stmt) -> set[int]:
     """Give the lines of a test's header, with its cases, and of what it asserts."""
     if not isinstance(test, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return statement_lines(test)
     found = {line for node in _asserting(test) for line in node}
     if not found:
         return statement_lines(test)
-    return found | (header(page, test) & statement_lines(test))
+    header = range(first_line(test), first_line(test.body[0]))
+    return found | (set(header) & statement_lines(test))
 
 
 def _asserting(test: ast.AST) -> Iterator[set[int]]:

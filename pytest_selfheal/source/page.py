@@ -75,6 +75,11 @@ class Page:
         return found
 
     @property
+    def is_asked(self) -> bool:
+        """Whether anything was asked for."""
+        return bool(self._parts)
+
+    @property
     def demand(self) -> int:
         """About how many characters everything asked for takes."""
         return self._cost(self._everything())
