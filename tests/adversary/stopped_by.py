@@ -1,8 +1,8 @@
 """What stops each cheat, so that a wall that stops nothing any more is noticed.
 
 `POLICY` has a part of the policy's reason, with the cheats that it is given for; `SANDBOX` a
-part of what an `untrusted` verdict says was seen. What is in `ENDED` ends its process, and the tests of
-what is in `RED` fail. A new cheat is named in one of them.
+part of what an `untrusted` verdict says was seen. What is in `ENDED` ends its process, and the
+tests of what is in `RED` fail. A new cheat is named in one of them.
 """
 
 from __future__ import annotations
