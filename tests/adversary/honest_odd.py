@@ -382,6 +382,8 @@ def value(n):
 class Rounded(float):
     def __eq__(self, o):
         return round(float(self), 2) == round(float(o), 2)
+    def __ne__(self, o):
+        return not self == o
     def __hash__(self):
         return hash(round(float(self), 2))
 def value(n):
