@@ -408,3 +408,14 @@ def test_tests_that_are_interrupted_are_not_healed(tmp_path: Path) -> None:
     assert run.status == 2, run.output
     assert server.requests == []
     assert run.changed == {}
+
+
+def test_a_reply_of_100_mb_costs_its_own_stub_alone(tmp_path: Path) -> None:
+    require("bubblewrap")
+    project = Project(tmp_path / "project", FILES)
+    script = {ADD: [GOOD_ADD], SUB: [Fault(body=b"x" * 100 * 2**20)]}
+    with ScriptedServer(script) as server:
+        run = project.heal("--selfheal-sandbox=bubblewrap", "--selfheal-attempts=1", server=server)
+    assert run.statuses() == {ADD: "healed", SUB: "unhealed"}
+    assert "answered with more than 1,048,576 bytes" in run.stubs[SUB]["reason"]
+    assert "x" * 1000 not in run.output

@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -344,6 +345,20 @@ def test_a_hanging_service_times_out(connect: Callable[..., OpenAIModel]) -> Non
         error = failure(connect(server, timeout_seconds=0.3))
     assert "did not answer within 0.3 s" in str(error)
     assert not error.fatal
+
+
+def test_a_reply_of_100_mb_is_not_kept(connect: Callable[..., OpenAIModel]) -> None:
+    fault = Fault(body=b'{"choices": "' + b"x" * 100 * 2**20)
+    with ScriptedServer({TARGET: [fault]}) as server:
+        model = connect(server)
+        tracemalloc.start()
+        try:
+            with pytest.raises(ModelUnavailable, match="more than 1,048,576 bytes"):
+                ask(model)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 50 * 2**20  # half of it is what the first request imports
 
 
 def test_nobody_there(connect: Callable[..., OpenAIModel]) -> None:

@@ -81,6 +81,75 @@ REFUSED = {
     ),
     "getattr frame": (body("return getattr(x, 'gi_frame')"), "'gi_frame'"),
     "function globals": (body("return x.__globals__"), "'__globals__'"),
+    # handed on
+    "called object": (
+        "class G:\n    def __call__(self, name):\n        return getattr(sys, name)\nimport sys\n"
+        + body("return G()('_get' + 'frame')(1)"),
+        "'sys._getframe'",
+    ),
+    "indexed object": (
+        "import sys\nclass G:\n    def __getitem__(self, n):\n        return getattr(sys, n)\n"
+        + body("g = G()", "return g['_getframe'](1)"),
+        "'sys._getframe'",
+    ),
+    "divided object": (
+        "class G:\n    def __truediv__(self, name):\n        return getattr(os, name)\nimport os\n"
+        + body("return (G() / '_exit')(0)"),
+        "'os._exit'",
+    ),
+    "made object": (
+        "class G:\n    def __init__(self, name):\n        self.f = getattr(os, name)\nimport os\n"
+        + body("return G('_exit').f(0)"),
+        "'os._exit'",
+    ),
+    "bound method": (
+        "class G:\n    def get(self, name):\n        return getattr(os, name)\nimport os\n"
+        + body("get = G().get", "return get('_exit')(0)"),
+        "'os._exit'",
+    ),
+    "table of lambdas": (
+        "import os\nOPS = {'get': lambda name: getattr(os, name)}\n"
+        + body("return OPS['get']('_exit')(0)"),
+        "'os._exit'",
+    ),
+    "partial of its own": (
+        "import functools, os\ndef get(owner, name):\n    return getattr(owner, name)\n"
+        + body("return functools.partial(get, os)('_exit')(0)"),
+        "'os._exit'",
+    ),
+    "mapped getattr": (
+        "import os\n" + body("leave, = map(getattr, [os], ['_exit'])", "leave(0)"),
+        "'os._exit'",
+    ),
+    "reduced getattr": (
+        "import functools\n"
+        + body("return functools.reduce(getattr, 'a.tb_frame.f_locals'.split('.'), x)"),
+        "'f_locals'",
+    ),
+    "getattr of packed": (
+        "import os\nBOTH = (os, '_exit')\n" + body("return getattr(*BOTH)(0)"),
+        "'os._exit'",
+    ),
+    "packed names": (
+        "import os\ndef get(*, owner, name):\n    return getattr(owner, name)\n"
+        + body("return get(**{'owner': os, 'name': '_exit'})(0)"),
+        "'os._exit'",
+    ),
+    "a member's value": (
+        "import enum, os\nclass N(enum.Enum):\n    LEAVE = '_exit'\n"
+        + body("return getattr(os, N.LEAVE.value)(0)"),
+        "'os._exit'",
+    ),
+    "a module's cache": ("import re\n" + body("re._cache[x] = 1"), "'re._cache'"),
+    "a module's cache, cleared": ("import re\n" + body("re._cache.clear()"), "'re._cache'"),
+    "tests named to a shell": (
+        "import os\n" + body("return os.popen('cat test_tax.py').read()"),
+        "the tests' files",
+    ),
+    "tests named to a program": (
+        "import subprocess\n" + body("return subprocess.run(['cat', 'conftest.py'])"),
+        "the tests' files",
+    ),
     # leaving
     "os._exit": (body("import os", "os._exit(0)"), "'os._exit'"),
     "renamed _exit": ("from os import _exit as e\n" + body("e(0)"), "'os._exit'"),
@@ -186,6 +255,13 @@ def _matches(pattern, text):
 
 
 HONEST = {
+    "operators of its own": (
+        "class P:\n    def __truediv__(self, name):\n        return getattr(self, name)\n"
+        + body("return P() / x")
+    ),
+    "reduced data": "import functools\n"
+    + body("return functools.reduce(getattr, x.split('.'), x)"),
+    "a public cache": "import linecache\n" + body("linecache.cache[x] = (1, None, [], x)"),
     "signals a child": "import os\n" + body("os.kill(x.pid, 15)", "os.killpg(x.pid, 9)"),
     "asks for a process": "import os\n" + body("os.kill(x, 0)", "os.kill(os.getpid(), 0)"),
     "signals itself": "import os, signal\n" + body("os.kill(os.getpid(), signal.SIGUSR1)"),

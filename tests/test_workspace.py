@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,62 @@ class TestSnapshot:
         (tmp_path / "b.py").hardlink_to(tmp_path / "a.py")
         with tarfile.open(fileobj=io.BytesIO(snapshot(tmp_path, 2**20))) as archive:
             assert all(archive.getmember(name).isreg() for name in ("a.py", "b.py"))
+
+    @pytest.mark.parametrize("swap", ["link", "pipe"])
+    def test_what_is_put_in_a_files_place_meanwhile_is_not_read(
+        self, tmp_path: Path, swap: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root, secret = tmp_path / "project", tmp_path / "key"
+        make(root, "a.py", "b.py", "c.py")
+        secret.write_text("selfheal-canary")
+        looked_at = tarfile.TarFile.gettarinfo
+
+        def and_swapped(*arguments: Any, **named: Any) -> tarfile.TarInfo:
+            info = looked_at(*arguments, **named)
+            if info.name == "b.py":
+                (root / "b.py").unlink()
+                if swap == "link":
+                    (root / "b.py").symlink_to(secret)
+                else:
+                    os.mkfifo(root / "b.py")
+            return info
+
+        monkeypatch.setattr(tarfile.TarFile, "gettarinfo", and_swapped)
+        data = snapshot(root, 2**20)
+        assert names_in(data) == {"a.py", "c.py"}
+        assert b"selfheal-canary" not in data
+
+    def test_a_file_that_grows_or_shrinks_meanwhile_breaks_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make(tmp_path, "a.py", "b.py", "c.py")
+        looked_at = tarfile.TarFile.gettarinfo
+
+        def and_written(*arguments: Any, **named: Any) -> tarfile.TarInfo:
+            info = looked_at(*arguments, **named)
+            (tmp_path / "a.py").write_text("longer than it was")
+            (tmp_path / "b.py").write_text("")
+            return info
+
+        monkeypatch.setattr(tarfile.TarFile, "gettarinfo", and_written)
+        with tarfile.open(fileobj=io.BytesIO(snapshot(tmp_path, 2**20))) as archive:
+            found = {each.name: archive.extractfile(each) for each in archive}
+            assert {name: file.read() for name, file in found.items() if file} == {
+                "a.py": b"longer than it was",
+                "b.py": b"",
+                "c.py": b"x",
+            }
+
+    def test_no_file_runs_as_another_user(self, tmp_path: Path) -> None:
+        make(tmp_path, "a.py", "tools/b.py")
+        (tmp_path / "a.py").chmod(0o6755)
+        (tmp_path / "tools").chmod(0o3755)
+        with tarfile.open(fileobj=io.BytesIO(snapshot(tmp_path, 2**20))) as archive:
+            assert {each.name: each.mode for each in archive} == {
+                "a.py": 0o755,
+                "tools": 0o755,
+                "tools/b.py": 0o644,
+            }
 
     def test_files_over_the_bound_are_left_out_and_named(self, tmp_path: Path) -> None:
         make(tmp_path, "a.py")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -232,21 +233,34 @@ def snapshot(root: Path, limit_bytes: int, too_large: list[str] | None = None) -
                         too_large.append(info.name)
                     continue
                 info.uid = info.gid = 0
-                info.mode |= 0o600 if info.isfile() else 0o700
+                # Nothing in a copy runs as another user.
+                info.mode = (info.mode & 0o777) | (0o600 if info.isfile() else 0o700)
+                data = _read(path, info) if info.isfile() else None
                 total += info.size
                 if total > limit_bytes:
                     raise SandboxFailed(
                         f"the project below {root} is larger than the sandbox's "
                         f"{limit_bytes // 2**20} MiB: raise selfheal_disk"
                     )
-                if info.isfile():
-                    with path.open("rb") as file:
-                        archive.addfile(info, file)
-                else:
-                    archive.addfile(info)
+                archive.addfile(info, io.BytesIO(data) if data is not None else None)
             except OSError:
                 continue  # unreadable, or gone since it was listed
     return buffer.getvalue()
+
+
+def _read(path: Path, info: tarfile.TarInfo) -> bytes:
+    """Read the file that was looked at, and nothing that was put in its place since.
+
+    Raises:
+        OSError: It is a link, a pipe or a device by now, or cannot be read.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(number, "rb") as file:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(f"{path} is no file any more")
+        data = file.read(MAX_FILE_BYTES)
+    info.size = len(data)
+    return data
 
 
 def notes_on(too_large: Sequence[str]) -> list[str]:

@@ -8,106 +8,32 @@ parameter those that the tree itself passes.
 from __future__ import annotations
 
 import ast
-import base64
-import binascii
 import codecs
 import itertools
-import re
-import string
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_selfheal.source.policy_constants import (
+    CONVERSIONS,
+    ENCODINGS,
+    MAX_SIZE,
+    MAX_VALUES,
+    METHODS,
+    NAMED_CONSTANTS,
+    PURE_FUNCTIONS,
+    WIDE,
+    as_it_is,
+    method_of,
+    operation_of,
+    parts_of,
+    size_of,
+    tried,
+)
 from pytest_selfheal.source.policy_scopes import FUNCTIONS, Given, Scopes
 
-_MAX_VALUES = 24
-_MAX_SIZE = 16_384
 _MAX_STEPS = 5_000
 _Values = tuple[Any, ...]
-_WIDE = re.compile(r"\d{4}|\*|\{[^{}]*\{")
-"""A width that may make a text too large."""
-
-_METHODS_LIST = """
-    join decode encode lower upper replace strip lstrip rstrip format title capitalize swapcase
-    casefold removeprefix removesuffix split rsplit splitlines partition rpartition translate hex
-    get keys values items __getitem__ __add__ index count find copy
-    """
-_METHODS = frozenset(_METHODS_LIST.split())
-_ENCODINGS_LIST = """
-    ascii utf-8 utf8 utf_8 utf-7 utf-16 utf-32 latin-1 latin1 latin_1 iso-8859-1 cp1252 cp437 cp037
-    cp500 rot13 rot_13 rot-13 hex hex_codec base64 base64_codec unicode_escape raw_unicode_escape
-    unicode-escape punycode quopri uu
-    """
-_ENCODINGS = frozenset(_ENCODINGS_LIST.split())
-
-
-def _bounded_bytes(value: Any = b"", *more: Any) -> bytes:
-    return str(value).encode(*more) if isinstance(value, str) else bytes(_not_a_size(value))
-
-
-def _not_a_size(value: Any) -> Any:
-    if isinstance(value, int):
-        raise ValueError(value)
-    return value
-
-
-def _decompressed(data: bytes, *more: Any) -> bytes:
-    return zlib.decompressobj(*more).decompress(data, _MAX_SIZE)
-
-
-def _as_list(make: Callable[..., Iterable[Any]]) -> Callable[..., list[Any]]:
-    return lambda *given: list(itertools.islice(make(*given), _MAX_SIZE))
-
-
-_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    **{f"builtins.{each.__name__}": each for each in (chr, ord, int, len, repr, ascii, hex, bool)},
-    **{f"builtins.{each.__name__}": each for each in (abs, min, max, oct, bin, dict)},
-    **{f"builtins.{each.__name__}": _as_list(each) for each in (reversed, sorted, zip, enumerate)},
-    **{f"builtins.{each.__name__}": _as_list(each) for each in (range, iter, list, set)},
-    "builtins.str": str,
-    "builtins.format": lambda value: format(value),
-    "builtins.tuple": lambda *given: tuple(*given),
-    "builtins.bytes": _bounded_bytes,
-    "builtins.bytearray": _bounded_bytes,
-    "builtins.bytes.fromhex": bytes.fromhex,
-    "builtins.bytearray.fromhex": bytes.fromhex,
-    "builtins.str.maketrans": str.maketrans,
-    "builtins.bytes.maketrans": bytes.maketrans,
-    "builtins.slice": slice,
-    "binascii.unhexlify": binascii.unhexlify,
-    "binascii.a2b_hex": binascii.unhexlify,
-    "binascii.a2b_base64": binascii.a2b_base64,
-    "zlib.decompress": _decompressed,
-    "operator.add": lambda one, other: one + other,
-    "operator.concat": lambda one, other: one + other,
-    "operator.getitem": lambda one, key: one[key],
-    "itertools.chain": _as_list(itertools.chain),
-    "ast.parse": lambda text, *more: text,  # for what runs it, a tree is as good as its text
-    "builtins.compile": lambda text, *more: text,
-    **{
-        f"base64.{name}": getattr(base64, name)
-        for name in dir(base64)
-        if name.endswith("decode") and name != "decode"
-    },
-}
-_CONSTANTS: Mapping[str, str] = {
-    f"string.{name}": getattr(string, name)
-    for name in ("ascii_letters", "ascii_lowercase", "ascii_uppercase", "digits", "printable")
-}
-_CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {
-    ord("r"): repr,
-    ord("a"): ascii,
-    ord("s"): str,
-}
-_OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: lambda one, other: one + other,
-    ast.Sub: lambda one, other: one - other,
-    ast.BitXor: lambda one, other: one ^ other,
-    ast.BitAnd: lambda one, other: one & other,
-    ast.BitOr: lambda one, other: one | other,
-    ast.FloorDiv: lambda one, other: one // other,
-}
 
 
 @dataclass(slots=True)
@@ -140,9 +66,9 @@ class Folder:
             return ()
         found: dict[tuple[str, str], Any] = {}
         for value in self._found(node, bound):
-            if _size(value) <= _MAX_SIZE:
+            if size_of(value) <= MAX_SIZE:
                 found.setdefault((type(value).__name__, repr(value)), value)
-            if len(found) == _MAX_VALUES:
+            if len(found) == MAX_VALUES:
                 break
         return tuple(found.values())
 
@@ -161,8 +87,8 @@ class Folder:
                 yield from self._of_variable(self.scopes.given.get(self.scopes.key(node), ()))
         elif isinstance(node, ast.Attribute):
             dotted = self.dotted(node)
-            if dotted is not None and dotted in _CONSTANTS:
-                yield _CONSTANTS[dotted]
+            if dotted is not None and dotted in NAMED_CONSTANTS:
+                yield NAMED_CONSTANTS[dotted]
             for value in self.scopes.attributes.get(node.attr, ()):
                 yield from self._of(value, {})
             if node.attr == "value":  # of an enumeration's member
@@ -191,14 +117,14 @@ class Folder:
                 continue
             values = self._of(each.node, {})
             if each.how == "each":
-                items = [item for value in values for item in _parts(value)]
+                items = [item for value in values for item in parts_of(value)]
                 if each.part is not None:
                     number = each.part
-                    items = list(_tried(lambda item, at=number: item[at], [(i,) for i in items]))
+                    items = list(tried(lambda item, at=number: item[at], [(i,) for i in items]))
                 values = tuple(items)
             elif each.how == "added":
-                pairs = itertools.product(so_far[-_MAX_VALUES:], values)
-                values = tuple(_tried(lambda a, b: a + b, pairs))
+                pairs = itertools.product(so_far[-MAX_VALUES:], values)
+                values = tuple(tried(lambda a, b: a + b, pairs))
             so_far += values
         yield from reversed(so_far)  # where it is put together piece by piece, the whole first
 
@@ -208,17 +134,17 @@ class Folder:
                 yield "".join(map(str, parts))
         elif isinstance(node, ast.FormattedValue):
             specs = self._of(node.format_spec, bound) if node.format_spec else ("",)
-            convert = _CONVERSIONS.get(node.conversion, _as_it_is)
+            convert = CONVERSIONS.get(node.conversion, as_it_is)
             for value, spec in itertools.product(self._of(node.value, bound), specs):
-                if not _WIDE.search(spec):
-                    yield from _tried(format, [(convert(value), spec)])
+                if not WIDE.search(spec):
+                    yield from tried(format, [(convert(value), spec)])
 
     def _containers(self, node: ast.AST, bound: Mapping[str, Any]) -> Iterator[Any]:
         if isinstance(node, ast.Dict):
             if all(node.keys):
                 keys = [self._of(each, bound) for each in node.keys if each is not None]
                 values = [self._of(each, bound) for each in node.values]
-                yield from _tried(
+                yield from tried(
                     lambda *both: dict(zip(both[: len(keys)], both[len(keys) :], strict=True)),
                     itertools.product(*keys, *values),
                 )
@@ -227,11 +153,11 @@ class Folder:
         parts: list[Iterable[list[Any]]] = []
         for each in node.elts:
             if isinstance(each, ast.Starred):
-                parts.append([list(_parts(value)) for value in self._of(each.value, bound)])
+                parts.append([list(parts_of(value)) for value in self._of(each.value, bound)])
             else:
                 parts.append([[value] for value in self._of(each, bound)])
         make = tuple if isinstance(node, ast.Tuple) else list
-        for chosen in itertools.islice(itertools.product(*parts), _MAX_VALUES):
+        for chosen in itertools.islice(itertools.product(*parts), MAX_VALUES):
             yield make(itertools.chain.from_iterable(chosen))
 
     def _comprehended(self, node: ast.AST, bound: Mapping[str, Any]) -> Iterator[Any]:
@@ -241,7 +167,7 @@ class Folder:
             return
         for container in self._of(first.iter, bound):
             results: list[Any] = []
-            for part in _parts(container):
+            for part in parts_of(container):
                 inner = _bind(first.target, part)
                 values = self._of(node.elt, {**bound, **inner}) if inner else ()
                 if not values:
@@ -253,21 +179,21 @@ class Folder:
     def _computed(self, node: ast.AST, bound: Mapping[str, Any]) -> Iterator[Any]:
         if isinstance(node, ast.BinOp):
             pairs = itertools.product(self._of(node.left, bound), self._of(node.right, bound))
-            yield from _tried(_operation(node.op), pairs)
+            yield from tried(operation_of(node.op), pairs)
         elif isinstance(node, ast.UnaryOp):
             operation = {ast.USub: lambda a: -a, ast.Invert: lambda a: ~a, ast.Not: lambda a: not a}
             values = [(value,) for value in self._of(node.operand, bound)]
-            yield from _tried(operation.get(type(node.op), lambda a: a), values)
+            yield from tried(operation.get(type(node.op), lambda a: a), values)
         elif isinstance(node, ast.Slice):
             ends = [
                 self._of(each, bound) if each else (None,)
                 for each in (node.lower, node.upper, node.step)
             ]
-            yield from _tried(slice, itertools.product(*ends))
+            yield from tried(slice, itertools.product(*ends))
         elif isinstance(node, ast.Subscript):
             containers, keys = self._of(node.value, bound), self._of(node.slice, bound)
             if keys:
-                yield from _tried(lambda a, b: a[b], itertools.product(containers, keys))
+                yield from tried(lambda a, b: a[b], itertools.product(containers, keys))
             elif not isinstance(node.slice, ast.Slice):
                 for value in containers:  # whichever it is
                     if isinstance(value, (tuple, list, dict)):
@@ -281,14 +207,14 @@ class Folder:
         called = self.dotted(node.func) or ""
         if called in ("builtins.map", "functools.reduce") and len(node.args) > 1:
             yield from self._mapped(called, node, bound)
-        elif called in _FUNCTIONS:
-            yield from _tried(_FUNCTIONS[called], itertools.product(*arguments))
+        elif called in PURE_FUNCTIONS:
+            yield from tried(PURE_FUNCTIONS[called], itertools.product(*arguments))
         elif called in ("codecs.decode", "codecs.encode"):
             convert = codecs.decode if called == "codecs.decode" else codecs.encode
             for each in itertools.product(*arguments):
-                if len(each) < 2 or str(each[1]).lower() in _ENCODINGS:
-                    yield from _tried(convert, [each])
-        elif isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
+                if len(each) < 2 or str(each[1]).lower() in ENCODINGS:
+                    yield from tried(convert, [each])
+        elif isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
             owners = self._of(node.func.value, bound)
             if called.startswith(("builtins.str.", "builtins.bytes.")):
                 owners, arguments = arguments[0] if arguments else (), arguments[1:]
@@ -296,7 +222,7 @@ class Folder:
             if all(named.values()):
                 words = {name: values[0] for name, values in named.items()}
                 for owner, *given in itertools.product(owners, *arguments):
-                    yield from _method(owner, node.func.attr, given, words)
+                    yield from method_of(owner, node.func.attr, given, words)
 
     def _of_own_function(self, node: ast.Call) -> Iterator[Any]:
         functions: Iterable[ast.AST] = ()
@@ -311,26 +237,26 @@ class Folder:
     def _mapped(self, called: str, node: ast.Call, bound: Mapping[str, Any]) -> Iterator[Any]:
         for items in self._of(node.args[1], bound):
             results: list[Any] = []
-            for part in _parts(items):
+            for part in parts_of(items):
                 if called == "builtins.map":
                     results += self._applied(node.args[0], part, bound)[:1]
                 elif results:
-                    results = list(_tried(lambda a, b: a + b, [(*results, part)]))
+                    results = list(tried(lambda a, b: a + b, [(*results, part)]))
                 else:
                     results = [part]
             if called == "functools.reduce":
                 yield from results
-            elif len(results) == len(list(_parts(items))):
+            elif len(results) == len(list(parts_of(items))):
                 yield results
 
     def _applied(self, function: ast.expr, part: Any, bound: Mapping[str, Any]) -> list[Any]:
         if isinstance(function, ast.Lambda) and function.args.args:
             return list(self._of(function.body, {**bound, function.args.args[0].arg: part}))
         called = self.dotted(function) or ""
-        if called in _FUNCTIONS:
-            return list(_tried(_FUNCTIONS[called], [(part,)]))
+        if called in PURE_FUNCTIONS:
+            return list(tried(PURE_FUNCTIONS[called], [(part,)]))
         if called.startswith(("builtins.str.", "builtins.bytes.")):
-            return list(_method(part, called.rpartition(".")[2], []))
+            return list(method_of(part, called.rpartition(".")[2], []))
         return []
 
 
@@ -344,34 +270,6 @@ def answers_of(function: ast.AST) -> Iterator[ast.expr]:
                 yield node.value
 
 
-def _size(value: Any) -> int:
-    """Give a constant's size, or more than is allowed as soon as it is too large."""
-    if isinstance(value, (str, bytes)):
-        return len(value)
-    if isinstance(value, dict):
-        value = [*value.keys(), *value.values()]
-    if isinstance(value, (list, tuple)):
-        total = len(value)
-        for each in value:
-            total += _size(each) if total <= _MAX_SIZE else 1
-        return total
-    if isinstance(value, int):
-        return value.bit_length() // 8
-    return 1 if isinstance(value, (float, slice, type(None))) else _MAX_SIZE + 1
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, (str, bytes, list, tuple, dict)) else ()
-
-
-def _tried(function: Callable[..., Any], given: Iterable[Iterable[Any]]) -> Iterator[Any]:
-    for each in itertools.islice(given, _MAX_VALUES):
-        try:
-            yield function(*each)
-        except Exception:  # noqa: BLE001, S112 - then it is no constant
-            continue
-
-
 def _bind(target: ast.AST, part: Any) -> dict[str, Any]:
     if isinstance(target, ast.Name):
         return {target.id: part}
@@ -380,51 +278,3 @@ def _bind(target: ast.AST, part: Any) -> dict[str, Any]:
         if len(names) == len(target.elts) == len(part):
             return dict(zip(names, part, strict=True))
     return {}
-
-
-def _operation(kind: ast.operator) -> Callable[[Any, Any], Any]:
-    if isinstance(kind, ast.Mult):
-        return _repeated
-    if isinstance(kind, ast.Mod):
-        return _remainder
-    return _OPERATIONS.get(type(kind), _none)
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-def _none(one: Any, other: Any) -> Any:
-    raise ValueError(one, other)
-
-
-def _repeated(one: Any, other: Any) -> Any:
-    sizes = [each if isinstance(each, int) else len(each) for each in (one, other)]
-    if abs(sizes[0] * sizes[1]) > _MAX_SIZE:
-        raise ValueError(sizes)
-    return one * other
-
-
-def _remainder(one: Any, other: Any) -> Any:
-    if isinstance(one, (str, bytes)) and _WIDE.search(one if isinstance(one, str) else repr(one)):
-        raise ValueError(one)
-    return one % (tuple(other) if isinstance(other, list) else other)
-
-
-def _method(
-    owner: Any, name: str, given: list[Any], named: Mapping[str, Any] | None = None
-) -> Iterator[Any]:
-    named = named or {}
-    if name not in _METHODS or not isinstance(owner, (str, bytes, list, tuple, dict, int)):
-        return
-    encoding = str(given[0] if given else "utf-8").lower()
-    if name in ("decode", "encode") and encoding not in _ENCODINGS:
-        return
-    if name == "format" and _WIDE.search(str(owner)):
-        return
-    if name in ("replace", "join", "translate") and given:
-        parts = list(given[0].values()) if isinstance(given[0], dict) else [given[-1]]
-        if (_size(owner) + 1) * max(map(_size, parts), default=1) > 16 * _MAX_SIZE:
-            return
-    for result in _tried(lambda: getattr(owner, name)(*given, **named), [()]):
-        yield list(result) if isinstance(owner, dict) and name != "get" else result

@@ -102,6 +102,28 @@ ABUSES = {
     "sysrq": "open('/proc/sysrq-trigger', 'w').write('b')\nreturn True",
     "cgroup": "open('/sys/fs/cgroup/cgroup.procs', 'w').write('1')\nreturn True",
     # privileges
+    "recording_written": (
+        "path = os.path.join(host['project'], 'recording.jsonl')\n"
+        "with open(path, 'a') as file:\n    file.write('{}')\n"
+        "os.truncate(path, 0)\nreturn False"  # the host looks for it
+    ),
+    "recording_replaced": (
+        "path = os.path.join(host['project'], 'recording.jsonl')\n"
+        "with open(path + '.new', 'w') as file:\n    file.write('{}')\n"
+        "os.replace(path + '.new', path)\nreturn False"
+    ),
+    "recording_removed": (
+        "os.remove(os.path.join(host['project'], 'recording.jsonl'))\nreturn False"
+    ),
+    "setuid_file_of_the_project": (
+        "words = [os.path.join(host['project'], 'set-uid'), '-u']\n"
+        "return subprocess.run(words, capture_output=True).stdout.strip() == b'0'"
+    ),
+    "setuid_file_of_its_own": (
+        "path = os.path.join(tempfile.mkdtemp(), 'set-uid')\n"
+        "shutil.copy(os.path.join(host['project'], 'set-uid'), path)\nos.chmod(path, 0o6755)\n"
+        "return subprocess.run([path, '-u'], capture_output=True).stdout.strip() == b'0'"
+    ),
     "become_root": "os.setuid(0)\nreturn os.geteuid() == 0",
     "new_privileges": ("return b'NoNewPrivs:\\t1' not in open('/proc/self/status', 'rb').read()"),
     "chroot": "os.chroot(tempfile.mkdtemp())\nreturn True",

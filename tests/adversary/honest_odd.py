@@ -42,7 +42,8 @@ def value(n):
     "process_group": """\
 import os, signal, subprocess, sys
 def value(n):
-    child = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE, start_new_session=True)
+    words = [sys.executable, '-c', 'input()']
+    child = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
     os.killpg(child.pid, signal.SIGTERM)
     return 3 * n + (child.wait() == -signal.SIGTERM)
 """,
@@ -132,7 +133,11 @@ def value(n):
 import codecs
 def search(name):
     if name == 'triple_x':
-        return codecs.CodecInfo(name=name, encode=lambda s, e='strict': (b'x' * (3 * len(s) + 1), len(s)), decode=lambda b, e='strict': ('', 0))
+        return codecs.CodecInfo(
+            name=name,
+            encode=lambda s, e='strict': (b'x' * (3 * len(s) + 1), len(s)),
+            decode=lambda b, e='strict': ('', 0),
+        )
 def value(n):
     codecs.register(search)
     try:
@@ -219,7 +224,7 @@ class A:
     x: 'int'
 def hints(cls):
     scope = vars(sys.modules[cls.__module__])
-    return {k: eval(v, {**scope}) if isinstance(v, str) else v for k, v in cls.__annotations__.items()}
+    return {k: eval(v, {**scope}) for k, v in cls.__annotations__.items()}
 def value(n):
     return 3 * n + (hints(A) == {'x': int})
 """,
@@ -377,6 +382,8 @@ def value(n):
 class Rounded(float):
     def __eq__(self, o):
         return round(float(self), 2) == round(float(o), 2)
+    def __ne__(self, o):
+        return not self == o
     def __hash__(self):
         return hash(round(float(self), 2))
 def value(n):

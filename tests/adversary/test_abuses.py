@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -75,6 +76,11 @@ class Outside:
         (self.home / ".ssh").mkdir()
         (self.home / ".ssh" / "id_ed25519").write_text(CANARY)
         (self.project / ".env").write_text(CANARY)
+        (self.project / "recording.jsonl").write_text('{"selfheal_recording": 1}\n')
+        tells_user = shutil.which("id")
+        assert tells_user is not None
+        shutil.copy(tells_user, self.project / "set-uid")
+        (self.project / "set-uid").chmod(0o6755)
         (self.project / ".git").mkdir()
         (self.project / ".git" / "config").write_text(CANARY)
         self.tcp = socket.create_server(  # on every address of this machine
