@@ -37,8 +37,8 @@ from pytest_selfheal.records import (
     Stub,
     TestResult,
 )
-from pytest_selfheal.sandbox.inside_early import Failing
 from pytest_selfheal.report.live_lines import Counts
+from pytest_selfheal.sandbox.inside_early import Failing
 from pytest_selfheal.settings import Settings
 
 RIGHT, WRONG = "return 'right'", "return 'wrong'"
