@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable
 from pytest_selfheal.healing.code import Code
-from pytest_selfheal.healing.group_loop import Snapshot, heal_group
+from pytest_selfheal.healing.group_loop import heal_group
 from pytest_selfheal.healing.groups import Group, GroupEnd
 from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.snapshot import Snapshot
 from pytest_selfheal.records import Attempt, Candidate, Piece, Reply, RunOutcome, TestResult
 from tests.simulated import World, make_stubs
 

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable, UsageError
 from pytest_selfheal.healing.code import Code
-from pytest_selfheal.healing.group_loop import Snapshot, heal_group
+from pytest_selfheal.healing.group_loop import heal_group
 from pytest_selfheal.healing.groups import Group, GroupEnd, key_of
 from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.snapshot import Snapshot
 from pytest_selfheal.healing.stuck import Approach
 from pytest_selfheal.model.accounts import Caps, DayAccount
 from pytest_selfheal.model.budget import BudgetedModel

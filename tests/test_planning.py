@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from pytest_selfheal.healing import early_end
+from pytest_selfheal.healing import blame
 from pytest_selfheal.healing.groups import MAX_GROUP
 from pytest_selfheal.healing.run import Heal
 from pytest_selfheal.threads import DaemonExecutor
@@ -148,12 +148,12 @@ def test_what_is_left_out_of_runs_would_have_changed_no_decision(whole: World, s
     """The same is asked for in the same order, with fewer tests run."""
     early = replace(whole, requests=[], asked={}, verified=[], runs={})
     whole.ends_early = False
-    told_in_full = early_end.MAX_TRACEBACKS
-    early_end.MAX_TRACEBACKS = shown
+    told_in_full = blame.MAX_TRACEBACKS
+    blame.MAX_TRACEBACKS = shown
     try:
         with_all, with_less = whole.healed(), early.healed()
     finally:
-        early_end.MAX_TRACEBACKS = told_in_full
+        blame.MAX_TRACEBACKS = told_in_full
     assert early.requests == whole.requests
     assert names_and_bodies(with_less) == names_and_bodies(with_all)
     assert with_less.tests_now() == with_all.tests_now()
@@ -174,7 +174,7 @@ def test_a_group_of_hundreds_of_red_tests_costs_as_many_as_are_told() -> None:
     assert heal.confirmed.keys() == {key}
     first, second, last = heal.board.history[key]
     for attempt in (first, second):
-        assert len(attempt.red) < 2 * early_end.MAX_TRACEBACKS + 5
+        assert len(attempt.red) < 2 * blame.MAX_TRACEBACKS + 5
         assert len(attempt.red) + len(attempt.not_run) == 300
         assert (attempt.why or "").startswith(
             f"{len(attempt.red)} of {len(attempt.red)} tests red ({len(attempt.not_run)} more"

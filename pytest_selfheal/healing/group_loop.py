@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_selfheal.errors import EditConflict, ModelUnavailable, Refused, SandboxFailed, Unusable
+from pytest_selfheal.healing.blame import Blame, is_decisive
 from pytest_selfheal.healing.board import Group, GroupEnd
-from pytest_selfheal.healing.code import Code
-from pytest_selfheal.healing.early_end import early_end, is_decisive
 from pytest_selfheal.healing.flaky import Doubts
 from pytest_selfheal.healing.groups import last_why
 from pytest_selfheal.healing.holdout import Holdout
 from pytest_selfheal.healing.judge import Judgement, innocent, judge
 from pytest_selfheal.healing.kit import Kit
 from pytest_selfheal.healing.samples import Samples
+from pytest_selfheal.healing.snapshot import Snapshot
 from pytest_selfheal.healing.steps import SeenCode, Step, Tried, tree_of
 from pytest_selfheal.healing.stuck import Approach, described, plan
 from pytest_selfheal.model.wanted import check
@@ -26,31 +26,12 @@ from pytest_selfheal.records import (
     Piece,
     Reply,
     RunOutcome,
-    TestResult,
     Verdict,
 )
 
-ATTEMPTS_BEFORE_BLAMING_OTHERS = 2
-ATTEMPTS_BEFORE_BLAMING_WEAK_ONES = 3
 _ENDS_A_GROUP = (ModelUnavailable, SandboxFailed, EditConflict)
 MANY_TESTS = 50
 """More than so many may take as long as the whole selection."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """The board as a group found it; what other groups do meanwhile is not its concern."""
-
-    results: tuple[TestResult, ...]
-    """How the group's tests stand."""
-    code: Code
-    """Code in place for other stubs."""
-    unproven: frozenset[str] = frozenset()
-    """Those of them that no green test has entered."""
-    weak: frozenset[str] = frozenset()
-    """Those of them that few green tests have entered."""
-    suite_seconds: float | None = None
-    """The time that the whole selection is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +75,7 @@ class _Loop:
         self._doubts = Doubts()
         self._last: Step | None = None
         self._holdout = kit.holdout(group, snapshot.results)
-        self._entered = {each.nodeid: frozenset(each.entered) for each in snapshot.results}
+        self._blame = Blame(group, snapshot, kit.stubs, self._limit)
 
     def run(self) -> GroupEnd:
         group = self._group
@@ -114,11 +95,11 @@ class _Loop:
                 if step.judgement.ended_early:
                     continue  # it speaks against the candidate alone
                 kept = innocent(step.judgement, group.keys) if len(group.keys) > 1 else []
-                if not kept and self._is_for_others_to_answer(step.judgement):
+                if not kept and self._blame.is_on_others(step.judgement):
                     kept = list(group.keys)
                 if kept:
                     return self._end(kept={key: step.pieces[key] for key in kept})
-                blamed = self._others_to_blame(step.judgement)
+                blamed = self._blame.others(step.judgement, len(self._attempts))
                 if blamed:
                     return self._end(reason=last_why(self._attempts), joint_with=blamed)
         return self._end(reason=last_why(self._attempts))
@@ -178,7 +159,11 @@ class _Loop:
             how=described(approach, settings.escalate_model, count),
             holdout=self._holdout.for_attempt(attempts, is_last=is_last),
             red_first=frozenset() if is_last else self._red_last(),
-            early_end=self._early_end() if count == 1 else None,
+            early_end=None
+            if count > 1
+            else self._blame.early_end(
+                len(attempts) + 1, self._doubts, self._holdout.unseen(self._group.tests)
+            ),
         )
 
     def _repeated(
@@ -339,88 +324,12 @@ class _Loop:
         return outcome, judgement
 
     def _judgement(self, outcome: RunOutcome) -> Judgement:
-        return judge(outcome, self._group.tests, self._gets_further, self._doubts.flaky)
-
-    def _early_end(self) -> EarlyEnd:
-        """Which red tests of the next attempt leave nothing to be decided by the others."""
-        group, number = self._group, len(self._attempts) + 1
-        return early_end(
-            group,
-            self._kit.stubs,
-            self._snapshot.code,
-            unproven=self._snapshot.unproven,
-            weak=self._snapshot.weak if self._may_blame_weak_ones(number) else frozenset(),
-            is_early=self._is_early(number),
-            uncounted=self._doubts.flaky,
-            fewest=self._doubts.fewest_steady(is_last=number >= self._limit),
-            unseen=self._holdout.unseen(group.tests),
-        )
-
-    def _gets_further(self, result: TestResult) -> bool:
-        """Whether a red test stopped at something that nobody has been asked for yet.
-
-        A living function is that only where living functions are asked for: elsewhere it
-        is more likely right than the code that calls it.
-        """
-        elsewhere = [
-            key
-            for key in result.entered
-            if key in self._kit.stubs
-            and self._snapshot.code.find(key) is None
-            and key not in self._group.keys
-        ]
-        if any(not self._kit.stubs[key].is_living for key in elsewhere):
-            return True
-        if not all(self._kit.stubs[key].is_living for key in self._group.keys):
-            return False
-        return not self._entered.get(result.nodeid, frozenset()).issuperset(elsewhere)
+        return judge(outcome, self._group.tests, self._blame.gets_further, self._doubts.flaky)
 
     def _checks(self, candidate: Candidate) -> dict[str, str]:
         """The model's own asserts, in the names of the first target's module."""
         path = self._kit.stubs[self._group.keys[0]].path
         return {path: candidate.checks} if candidate.checks.strip() else {}
-
-    def _is_for_others_to_answer(self, judgement: Judgement) -> bool:
-        """Whether tests of their own clear the group's stubs, and the red ones enter doubtful code.
-
-        Then it is kept, and the code that nothing speaks for is asked for again.
-        """
-        if judgement.verdict != "failed":
-            return False
-        doubtful = {key for key in self._snapshot.unproven if key in self._snapshot.code}
-        red = all(not doubtful.isdisjoint(each.entered) for each in judgement.red)
-        green: set[str] = set()
-        for each in judgement.results:
-            if each.outcome == "passed" and not each.is_check:
-                green.update(each.entered)
-        return red and green.issuperset(self._group.keys)
-
-    def _others_to_blame(self, judgement: Judgement) -> tuple[str, ...]:
-        """Other stubs whose code every red test entered, and that may be wrong as well.
-
-        At first that is code which no green test has entered, later also such that few
-        have. Of a group that was blamed itself, and whose next reply did not help, it is
-        all the code that its tests enter.
-        """
-        number, snapshot = len(self._attempts), self._snapshot
-        doubtful = snapshot.code.keys() if self._group.earlier_code else snapshot.unproven
-        if not judgement.red or self._is_early(number):
-            return ()
-        entered = [doubtful & set(result.entered) for result in judgement.red]
-        if all(entered):
-            return tuple(sorted(frozenset().union(*entered)))
-        if not self._may_blame_weak_ones(number):
-            return ()
-        common = snapshot.weak.intersection(*(result.entered for result in judgement.red))
-        return tuple(sorted(common))
-
-    def _is_early(self, number: int) -> bool:
-        """Whether an attempt's red tests blame no other stub yet."""
-        before = min(ATTEMPTS_BEFORE_BLAMING_OTHERS, self._limit)
-        return number < before and not self._group.earlier_code
-
-    def _may_blame_weak_ones(self, number: int) -> bool:
-        return ATTEMPTS_BEFORE_BLAMING_WEAK_ONES <= number < self._limit
 
     def _end(
         self,

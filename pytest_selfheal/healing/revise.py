@@ -14,11 +14,12 @@ from pytest_selfheal.errors import EditConflict, Refused, SandboxFailed, Unusabl
 from pytest_selfheal.healing.board import Group, GroupEnd
 from pytest_selfheal.healing.code import Code
 from pytest_selfheal.healing.confirm import Confirmation
-from pytest_selfheal.healing.group_loop import Snapshot, heal_group, label_of
+from pytest_selfheal.healing.group_loop import heal_group, label_of
 from pytest_selfheal.healing.groups import last_why
 from pytest_selfheal.healing.judge import judge, last_error_line, tracebacks
 from pytest_selfheal.healing.run import Heal
 from pytest_selfheal.healing.runs import run_tests
+from pytest_selfheal.healing.snapshot import Snapshot
 from pytest_selfheal.records import Attempt, Reply
 from pytest_selfheal.source.piece_text import piece_text
 

@@ -17,13 +17,14 @@ from pytest_selfheal.healing.confirm import (
     confirm,
     guilty_of_breaking,
 )
-from pytest_selfheal.healing.group_loop import Snapshot, heal_group, label_of
+from pytest_selfheal.healing.group_loop import heal_group, label_of
 from pytest_selfheal.healing.guilt import guilty
 from pytest_selfheal.healing.judge import last_error_line, tracebacks
 from pytest_selfheal.healing.kit import Kit
 from pytest_selfheal.healing.network import network_note
 from pytest_selfheal.healing.runs import Ran, run_tests
 from pytest_selfheal.healing.session import Healed, SessionRecord
+from pytest_selfheal.healing.snapshot import Snapshot
 from pytest_selfheal.healing.trace import trace
 from pytest_selfheal.records import Attempt, Piece, RunOutcome, TestResult, Verdict
 
