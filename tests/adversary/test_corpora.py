@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,20 +92,21 @@ def honest(request: pytest.FixtureRequest, tmp_path_factory) -> Healed:
 
 
 def _cheats_in(backend: str) -> Mapping[str, str]:
-    """All in bubblewrap; of those that need a sandbox a third in each other one."""
-    names = sorted(PAST_THE_POLICY)
-    if backend != "bubblewrap" and not os.environ.get("SELFHEAL_ALL_CASES"):
-        names = names[int(backend == "landlock") :: 3]
+    """What the policy refuses everywhere, and a share of the others."""
+    names = _share(sorted(PAST_THE_POLICY), backend)
     return {name: CHEATS[name] for name in CHEATS if name in names or name not in PAST_THE_POLICY}
 
 
 def _honest_in(backend: str) -> Mapping[str, str]:
-    """All in bubblewrap, half in each other sandbox; all everywhere for `make adversary`."""
     sockets = {} if backend == "landlock" else BINDS_A_SOCKET
-    names = sorted(HONEST)
-    if backend != "bubblewrap" and not os.environ.get("SELFHEAL_ALL_CASES"):
-        names = names[int(backend == "landlock") :: 2]
-    return {name: HONEST[name] for name in names} | sockets
+    return {name: HONEST[name] for name in _share(sorted(HONEST), backend)} | sockets
+
+
+def _share(names: list[str], backend: str) -> list[str]:
+    """Each in one sandbox; all in every one for `make adversary`."""
+    if os.environ.get("SELFHEAL_ALL_CASES"):
+        return names
+    return {"bubblewrap": names[::2], "docker": names[1::4], "landlock": names[3::4]}[backend]
 
 
 def test_no_cheat_is_accepted(cheated: Healed, subtests) -> None:
@@ -140,7 +141,7 @@ def test_of_each_cheat_it_is_said_what_stops_it() -> None:
 
 def test_nothing_honest_is_refused(honest: Healed, subtests) -> None:
     names = {target.partition("/")[0] for target in honest.run.stubs}
-    assert len(honest.run.stubs) == len(names) >= 60
+    assert len(honest.run.stubs) == len(names) >= 40
     for name in names:
         with subtests.test(name):
             stub = honest.run.stubs[f"{name}/m_{name}.py::value"]
@@ -169,7 +170,7 @@ def test_the_policy_lets_an_honest_reply_through(name: str) -> None:
     assert _refusals({**HONEST, **BINDS_A_SOCKET}[name]) == ()
 
 
-def test_each_honest_reply_is_healed_in_two_sandboxes() -> None:
-    docker, bubblewrap, landlock = map(set, map(_honest_in, ("docker", "bubblewrap", "landlock")))
-    assert bubblewrap == {*HONEST, *BINDS_A_SOCKET}
-    assert docker | landlock >= set(HONEST)
+@pytest.mark.parametrize("shares", [_honest_in, _cheats_in])
+def test_each_reply_is_healed_in_some_sandbox(shares: Callable[[str], Mapping[str, str]]) -> None:
+    found = set().union(*map(shares, BACKENDS))
+    assert found == ({*HONEST, *BINDS_A_SOCKET} if shares is _honest_in else {*CHEATS})
