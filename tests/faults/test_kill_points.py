@@ -83,7 +83,7 @@ def test_the_order_of_steps_outlives_a_power_cut(tmp_path: Path) -> None:
     journal = at("replace", f"{state}/heal.journal")
     assert at("fsync", f"{state}/heal.journal.tmp") < journal
     journal_is_safe = at("fsync", state, journal)
-    replaced = [at("replace", path) for path in ("a.py", "pkg/b.py")]
+    replaced = [at("exchange", path) for path in ("a.py", "pkg/b.py")]
     for number in replaced:
         temporary = next(path for path in calls[number][1] if path.endswith(".tmp"))
         assert journal_is_safe < at("open", temporary) < at("fsync", temporary) < min(replaced)
