@@ -136,7 +136,7 @@ def test_one_function_is_healed_by_the_second_reply(tmp_path: Path, backend: str
     first, second = (request.prompt for request in server.requests)
     assert first.count("\nTarget: ") == 1
     assert "whole cents" in first
-    assert "tests/test_tax.py::test_due[100-20]" in first
+    assert "tests/test_tax.py::test_due (2 cases)" in first
     assert 'raise LookupError("seen: " + repr(seen))' in second
     assert "tests/test_tax.py:7: in test_due" in second
     assert "E   LookupError: seen: {" in second
@@ -156,6 +156,7 @@ def test_one_function_is_healed_by_the_second_reply(tmp_path: Path, backend: str
         "cached_tokens": 0,
         "cost": None,
         "stored_replies": 0,
+        "models": [],
     }
     assert run.report["model"]["input_tokens"] > 0
     assert run.report["sandbox"] == {"backend": backend, "verifications": 4}
