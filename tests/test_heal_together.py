@@ -144,7 +144,7 @@ def test_a_living_function_is_asked_for_with_what_it_must_keep(together: Togethe
     assert "must still pass\n\n- test_living.py::test_letters\n" in first
     assert "test_tabs" in first.partition("## Failures")[2]
     # The code that broke it failed at once, in the verification that its own test passed.
-    assert "test_living.py::test_letters" in second.partition("the last: ")[2]
+    assert "test_living.py::test_letters" in second.partition("## Failed attempts")[2]
     assert "E   AssertionError: assert 9 == 3" in second
     assert together.run.verdicts("living.py::width") == ["failed", "passed"]
 

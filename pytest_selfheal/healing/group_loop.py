@@ -144,20 +144,23 @@ class _Loop:
     def _next_turn(self) -> _Turn:
         kit, settings, attempts = self._kit, self._kit.settings, tuple(self._attempts)
         has_second = settings.escalate_model is not None and kit.halt.second_reason is None
-        approach = plan(
-            attempts,
-            may_change=settings.when_stuck == "change",
-            escalate_after=settings.escalate_after if has_second else None,
-        )
         count = min(settings.candidates, self._limit - len(attempts))
         is_last = len(attempts) + count >= self._limit
+        holdout = self._holdout.for_attempt(attempts, is_last=is_last)
+        # A request that shows what was held out shows how it failed, too.
+        has_news = bool(self._holdout) and not holdout
+        approach = plan(
+            attempts,
+            may_change=settings.when_stuck == "change" and not has_news,
+            escalate_after=settings.escalate_after if has_second else None,
+        )
         return _Turn(
             attempts=attempts,
             first=1 + max([len(attempts), *(each.number for each in attempts)]),
             count=count,
             approach=approach,
             how=described(approach, settings.escalate_model, count),
-            holdout=self._holdout.for_attempt(attempts, is_last=is_last),
+            holdout=holdout,
             red_first=frozenset() if is_last else self._red_last(),
             early_end=None
             if count > 1
