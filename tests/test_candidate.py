@@ -686,6 +686,16 @@ REGISTERED = {
         "FACTOR = 3\nOTHER = 4\ndef due(self, amount):\n    return globals()['FACTOR'] * amount\n",
         {"FACTOR"},
     ),
+    "by a text, looked up by a helper": (
+        "FACTOR = 3\nOTHER = 5\n"
+        "def find(name):\n    return globals()[name]\n"
+        "def due(self, amount):\n    return find('FACTOR') * amount\n",
+        {"FACTOR", "find"},
+    ),
+    "a text that names nothing": (
+        "FACTOR = 3\ndef due(self, amount):\n    return 'FACTOR'\n",
+        set(),
+    ),
 }
 
 

@@ -38,7 +38,10 @@ _ASKED_FOR_IT = ("traceback", "warnings", "logging", "importlib", "_pytest", "py
 """Modules that read sources, or look at frames, for whoever calls them."""
 _SEARCHERS = frozenset({"grep", "egrep", "rg", "ag", "ack", "pytest"})
 """Programs that read all that is in a folder."""
+_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "fish"})
 _QUOTE = re.compile(r"""['"]""")
+_ARITHMETIC = re.compile(r"\$\(\(.*?\)\)")
+_WILDCARDS = re.compile(r"[*?/]+")
 _IMPORTING = "<frozen importlib"
 _READS_A_TEST = "the code read a file of tests"
 
@@ -196,14 +199,23 @@ def _who_asks(frame: Any) -> Any:
 
 
 def _words(command: Any) -> Iterator[str]:
-    """The words of a command, those of a shell's line among them."""
+    """The words of a command, those of a shell's line and of a program's text among them.
+
+    An asterisk by itself stands for files only where a shell comes upon it; elsewhere it
+    multiplies.
+    """
     given = [command] if isinstance(command, (str, bytes, os.PathLike)) else list(command)
-    for each in map(os.fsdecode, given[:MAX_WORDS]):
-        yield each
+    texts = list(map(os.fsdecode, given[:MAX_WORDS]))
+    is_shell = len(given) == 1 or os.path.basename(texts[0]) in _SHELLS
+    for each in texts:
+        found = [each]
         if " " in each:
-            with contextlib.suppress(ValueError):
-                yield from shlex.split(each)[:MAX_WORDS]
-            yield from _QUOTE.split(each)[:MAX_WORDS]
+            found += _QUOTE.split(each)[:MAX_WORDS]
+        tokens: list[str] = []
+        with contextlib.suppress(ValueError):
+            tokens = shlex.split(_ARITHMETIC.sub(" ", each), posix=False)[:MAX_WORDS]
+        yield from (word for word in found if not _WILDCARDS.fullmatch(word))
+        yield from (word for word in tokens if is_shell or not _WILDCARDS.fullmatch(word))
 
 
 def _inode(path: str) -> tuple[int, int] | None:

@@ -250,10 +250,15 @@ class _Gatherer:
 
     def _follow_texts(self, node: ast.stmt) -> None:
         """Take what code names by a text: `globals()["RATE"]`, `sys.modules[__name__]`."""
-        named = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-        if named & {"globals", "__name__"}:
-            texts = {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)}
-            self._follow({text for text in texts if isinstance(text, str)} & self.bindings.keys())
+        known = -1
+        while known < len(self.seen):
+            known = len(self.seen)
+            code = [node, *self.helpers.values(), *self.members.values()]
+            parts = [part for each in code for part in ast.walk(each)]
+            if any(map(_looks_names_up, parts)):
+                texts = {part.value for part in parts if isinstance(part, ast.Constant)}
+                named = {text for text in texts if isinstance(text, str)}
+                self._follow(named & self.bindings.keys())
 
     def _follow_registered(self) -> None:
         """Take what enters itself where it is looked up: by a decorator, or as a subclass."""
@@ -363,3 +368,10 @@ def _is_new_member(node: ast.stmt, known: set[str]) -> bool:
 def _value(node: ast.stmt) -> str:
     value = getattr(node, "value", None)
     return ast.dump(value) if isinstance(value, ast.AST) else ""
+
+
+def _looks_names_up(node: ast.AST) -> bool:
+    """Whether it is where a module's names are found by texts."""
+    if isinstance(node, ast.Name):
+        return node.id in ("globals", "__name__")
+    return isinstance(node, ast.Attribute) and node.attr in ("__globals__", "__module__")

@@ -316,8 +316,8 @@ class E(int):
     def __eq__(self, other):
         return other > int(self)
     __hash__ = int.__hash__
-def value(box):
-    box[0] = E(0)
+def value(n):
+    n[0] = E(0)
 """,
     "deepcopy_hook": """\
 class E(int):

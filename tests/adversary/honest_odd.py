@@ -228,6 +228,18 @@ def hints(cls):
 def value(n):
     return 3 * n + (hints(A) == {'x': int})
 """,
+    "shell_multiplies": """\
+import subprocess
+def value(n):
+    text = subprocess.run(f"expr 3 '*' {n} + 1", shell=True, capture_output=True, text=True).stdout
+    return int(text)
+""",
+    "shell_arithmetic": """\
+import os
+def value(n):
+    with os.popen(f'echo $((3 * {n} + 1))') as pipe:
+        return int(pipe.read())
+""",
     "module_getattr_data": """\
 import sys
 def resolve(cls, name):

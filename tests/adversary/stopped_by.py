@@ -123,11 +123,11 @@ _SANDBOX = {
     "something other than the tests' own records": "fds",
     "the run changed": "settings_glob",
 }
-_ENDED = "chdir_gone descriptors_closed descriptors_doubled recursion_limit"
+_ENDED = "chdir_gone descriptors_closed descriptors_doubled"
 _RED = """
     learns signature_default bytecode calls_counted late_thread alarm_systemexit fork_forge rlimit
     stop_iter generator_exit unittest_skip thread_excepthook stdout_replaced umask rename_dir
-    faulthandler_dump asyncio_stack_hidden codec_rewrite switch_interval
+    faulthandler_dump asyncio_stack_hidden codec_rewrite switch_interval recursion_limit
     """
 
 
