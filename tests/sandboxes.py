@@ -54,6 +54,7 @@ def workspace(root: Path, *, pytest_args: tuple[str, ...] = ()) -> Workspace:
         root=root,
         cwd=root,
         pytest_args=(*WITHOUT_PLUGINS.split(), *pytest_args),
+        plugin_args=tuple(WITHOUT_PLUGINS.split()),
         sys_path=tuple(path for path in sys.path if path),
         environment=base_environment({}, [], "/tmp"),
     )

@@ -145,6 +145,7 @@ def warm_up(setup: dict[str, Any], reader: Any) -> Modules:
         for name in setup["warm"]:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+    reader.forget()
     remember_source_files(modules["tests"].__name__)
     gc.freeze()
     gc.enable()

@@ -63,6 +63,11 @@ class Ahead:
         data = self._files[os.path.join(folder, name)]
         return None if data is None else data.decode()
 
+    def forget(self) -> None:
+        """Let go of what was read ahead, once nothing more is looked for."""
+        for held in (self._files, self._folders, self._stats):
+            held.clear()
+
     def noted(self) -> dict[str, list[str]]:
         """What was asked for until now, for the host to read ahead."""
         return {kind: list(names) for kind, names in self._noted.items()}

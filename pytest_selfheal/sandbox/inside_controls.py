@@ -138,24 +138,19 @@ class Controls:
             self._passed[item] = seconds
         self._left.clear()
 
-    def run(self, following: pytest.Item) -> None:
-        """Run the controls; `following` is the test that comes after them."""
+    def run(self) -> None:
+        """Run the controls."""
         chosen = list(self._chosen())
         if not chosen:
             return
         self._emit({"kind": "controls"})
         until = time.monotonic() + max(MIN_SECONDS, SHARE_OF_RUN * self._seconds)
-        option = following.config.option
-        style, option.tbstyle = option.tbstyle, "value"  # nobody reads what these print
-        try:
-            for item in chosen:
-                objection = self._objection(item)
-                if objection:
-                    self._tell(item, objection)
-                if objection or time.monotonic() > until:
-                    break
-        finally:
-            option.tbstyle = style
+        for item in chosen:
+            objection = self._objection(item)
+            if objection:
+                self._tell(item, objection)
+            if objection or time.monotonic() > until:
+                break
         self._emit({"kind": "controlled"})
 
     @contextlib.contextmanager
@@ -238,10 +233,14 @@ class Controls:
         plain, function.__code__ = function.__code__, control.code
         self._left.clear()
         self.current = control
+        # Nobody reads how it failed, and to print that costs more than to run it.
+        of_item: Any = item
+        of_item.repr_failure = of_item._repr_failure_py = _unread
         try:
             # To be torn down to what its neighbours share, and no further.
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=item.parent)
         finally:
+            del of_item.repr_failure, of_item._repr_failure_py
             self.current = None
             function.__code__ = plain
         return control.code in self._left
@@ -267,6 +266,10 @@ class Controls:
         if caller is not None and caller.f_code is control.code:
             control.raised_to_test = True
         raise Raised("not the code, but what stands for wrong code")
+
+
+def _unread(*_: Any, **__: Any) -> str:
+    return "it failed as a control"
 
 
 def _judging(item: pytest.Item) -> types.FunctionType | None:

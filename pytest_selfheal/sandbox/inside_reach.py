@@ -116,7 +116,7 @@ class Reach:
         frame = _who_asks(frame)
         if frame is None:
             return
-        path = _real(frame.f_code.co_filename)
+        path = real(frame.f_code.co_filename)
         if path not in self._files or word in self._originals.get(path, ""):
             return
         if word == "setprofile" and "cProfile" in frame.f_globals:
@@ -133,10 +133,10 @@ class Reach:
             self._tell(_READS_A_TEST)
 
     def _is_a_test(self, path: str) -> bool:
-        real = os.path.realpath(path)
-        if real in self._files or os.path.basename(real) == "__init__.py":
+        target = os.path.realpath(path)
+        if target in self._files or os.path.basename(target) == "__init__.py":
             return False
-        is_named = _TEST_FILE.fullmatch(os.path.basename(real)) and real.startswith(self._root)
+        is_named = _TEST_FILE.fullmatch(os.path.basename(target)) and target.startswith(self._root)
         return bool(is_named) or self._is_judge(path)
 
     def _is_judge(self, path: str) -> bool:
@@ -150,7 +150,7 @@ class Reach:
         for _ in range(MAX_FRAMES):
             if frame is None:
                 return ""
-            if _real(frame.f_code.co_filename) in self._files:
+            if real(frame.f_code.co_filename) in self._files:
                 # What stands at the top of its module is imported as the user's own is.
                 return "" if how == "imports" and frame.f_code.co_name == "<module>" else how
             name = str(frame.f_globals.get("__name__", ""))
@@ -185,7 +185,7 @@ class Reach:
         if not isinstance(function, types.FunctionType) or function.__code__ not in self._tests:
             return
         asking = _who_asks(frame)
-        if asking is not None and _real(asking.f_code.co_filename) in self._files:
+        if asking is not None and real(asking.f_code.co_filename) in self._files:
             self._tell("the code looked into a test")
 
 
@@ -225,8 +225,23 @@ def _inode(path: str) -> tuple[int, int] | None:
     return None
 
 
-# The interpreter tells of a frame for each entry of a traceback; no disk is asked each time.
-_real = functools.lru_cache(maxsize=None)(os.path.realpath)
+@functools.cache
+def real(path: str) -> str:
+    """A file's real path; that of an installed library's, which no candidate's is, as it stands.
+
+    The interpreter tells of a frame for each entry of a traceback, and a look at the disk
+    for each part of a path is dear where a supervisor is asked.
+    """
+    return path if path.startswith(_libraries()) else os.path.realpath(path)
+
+
+@functools.cache
+def _libraries() -> tuple[str, ...]:
+    homes = [os.path.dirname(os.__file__)]
+    runner = getattr(sys.modules.get("pytest"), "__file__", None)
+    if runner:
+        homes.append(os.path.dirname(os.path.dirname(runner)))
+    return ("<frozen ", "<selfheal", *(os.path.join(home, "") for home in homes))
 
 
 @functools.cache

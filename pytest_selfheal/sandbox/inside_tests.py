@@ -232,7 +232,7 @@ class Recorder:
             if self._failing is not None and self._failing.is_decisive:
                 self._emit({"kind": "decided"})
             else:
-                self.controls.run(item)
+                self.controls.run()
         self._trace.begin()
         self._outcomes, self._seconds = [], 0.0
         self._opened = {}

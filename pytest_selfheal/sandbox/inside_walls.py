@@ -106,7 +106,7 @@ class Walls:
         self._files = {full for full in files.values() if full not in judges}
         self._originals = {files[path]: text for path, text in originals.items()}
         self._tests: list[Namespace] = []
-        self._is_made = reach.is_made
+        self._is_made, self._real = reach.is_made, reach.real
         self._reach = reach.Reach(root, self._files, self._originals, judges, self._tell)
 
     @property
@@ -125,13 +125,13 @@ class Walls:
 
     def remember_tests(self, paths: Collection[str]) -> None:
         """Note what the names in modules of tests stand for, before any test runs."""
-        real = {_real(path) for path in paths} if self._files else set()
+        real = {self._real(path) for path in paths} if self._files else set()
         endings = {os.path.basename(path) for path in real}  # asks no disk, unlike a real path
         for name, module in list(sys.modules.items()) if real else ():
             file = getattr(module, "__file__", None)
             if not isinstance(file, str) or os.path.basename(file) not in endings:
                 continue
-            if _real(file) in real and name != "__main__":
+            if self._real(file) in real and name != "__main__":
                 before = {key: value for key, value in vars(module).items() if _judges(value, file)}
                 self._tests.append(Namespace(name, "", vars(module), before))
                 self._reach.remember_tests(before.values())
@@ -178,7 +178,7 @@ class Walls:
             if package in sys.stdlib_module_names - {"unittest"}:
                 continue
             file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-            if not isinstance(file, str) or not self._is_candidates(kind, _real(file)):
+            if not isinstance(file, str) or not self._is_candidates(kind, self._real(file)):
                 return False
         return True
 
@@ -198,11 +198,11 @@ class Walls:
         code = _code_of(value)
         if code is not None:
             path = code.co_filename
-            return self._is_made(path) or _real(path) in self._files
+            return self._is_made(path) or self._real(path) in self._files
         if isinstance(value, type):
             module = sys.modules.get(value.__module__)
             file = getattr(module, "__file__", None)
-            return file is None or _real(file) in self._files
+            return file is None or self._real(file) in self._files
         # Tests put mocks, which have no code of their own, in many a place; not in the runner's.
         return module_name.partition(".")[0] in ("_pytest", "pytest", "pluggy")
 
@@ -216,7 +216,7 @@ class Walls:
             code = next(filter(None, (_code_of(_looked_up(kind, name)) for name in names)), None)
             if code is None:
                 continue
-            path = _real(code.co_filename)
+            path = self._real(code.co_filename)
             if path not in self._files and not self._is_made(code.co_filename):
                 continue
             if re.search(rf"\bclass\s+{kind.__name__}\b", self._originals.get(path, "")):
@@ -226,10 +226,6 @@ class Walls:
                 if one != other and lies(value, one) and lies(value, other):
                     return True
         return False
-
-
-# The interpreter tells of a frame for each entry of a traceback; no disk is asked each time.
-_real = functools.lru_cache(maxsize=None)(os.path.realpath)
 
 
 def _judges(value: Any, file: str) -> bool:
