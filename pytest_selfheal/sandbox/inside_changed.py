@@ -169,37 +169,17 @@ class _Changing(ast.NodeTransformer):
             if loads.get(name) and loads[name] == expected.get(name) and not stores.get(name, 0) > 1
         )
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """Leave it: it may never be called."""
+    def _left(self, node: ast.AST) -> ast.AST:
+        """What is defined in a test may never be called."""
         return node
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        """Leave it."""
-        return node
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _left  # noqa: N815
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """Leave it."""
-        return node
-
-    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
-        """Leave it."""
-        return node
-
-    def visit_With(self, node: ast.With) -> Any:
+    def visit_With(self, node: ast.AST) -> Any:
         """What is in it may be caught."""
         return self._guarded(node)
 
-    def visit_AsyncWith(self, node: ast.AsyncWith) -> Any:
-        """What is in it may be caught."""
-        return self._guarded(node)
-
-    def visit_Try(self, node: ast.Try) -> Any:
-        """What is in it may be caught."""
-        return self._guarded(node)
-
-    def visit_TryStar(self, node: ast.AST) -> Any:
-        """What is in it may be caught."""
-        return self._guarded(node)
+    visit_AsyncWith = visit_Try = visit_TryStar = visit_With  # noqa: N815
 
     def visit_Assert(self, node: ast.Assert) -> Any:
         """Change what it expects."""

@@ -128,37 +128,17 @@ class _Inverting(ast.NodeTransformer):
             new += made if isinstance(made, list) else [made]
         return new
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """Leave it: it may never be called."""
+    def _left(self, node: ast.AST) -> ast.AST:
+        """What is defined in a test may never be called."""
         return node
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        """Leave it."""
-        return node
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _left  # noqa: N815
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """Leave it."""
-        return node
-
-    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
-        """Leave it."""
-        return node
-
-    def visit_With(self, node: ast.With) -> Any:
+    def visit_With(self, node: ast.AST) -> Any:
         """What is in it may be caught."""
         return self._guarded(node)
 
-    def visit_AsyncWith(self, node: ast.AsyncWith) -> Any:
-        """What is in it may be caught."""
-        return self._guarded(node)
-
-    def visit_Try(self, node: ast.Try) -> Any:
-        """What is in it may be caught."""
-        return self._guarded(node)
-
-    def visit_TryStar(self, node: ast.AST) -> Any:
-        """What is in it may be caught."""
-        return self._guarded(node)
+    visit_AsyncWith = visit_Try = visit_TryStar = visit_With  # noqa: N815
 
     def visit_Assert(self, node: ast.Assert) -> Any:
         """Invert an `assert`, by its operator where it has one."""
