@@ -139,6 +139,8 @@ class Conduct:
         with self._make_progress() as progress:
             samplers = DaemonExecutor(self._settings.jobs, "selfheal-sample")
             kit = dataclasses.replace(self.kit(found, progress), executor=samplers)
+            if not kit.stubs:
+                return  # each is left out, with its reason
             heal = self._heal = Heal.of(kit, self._record)
             executor = DaemonExecutor(self._settings.jobs, "selfheal-group")
             try:

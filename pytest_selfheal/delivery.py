@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from pytest_selfheal.errors import FileChanged, SelfHealError
 from pytest_selfheal.healing.catch_up import catch_up, changed_files
 from pytest_selfheal.healing.commits import commits
 from pytest_selfheal.healing.stamps import stamps
-from pytest_selfheal.recovery import heal_dir
+from pytest_selfheal.recovery import heal_dir, temporary_state_dir
 from pytest_selfheal.report._files import is_mbox
 from pytest_selfheal.report.mbox import write_mbox
 from pytest_selfheal.report.patch import write_patch
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_selfheal.healing.kit import Kit
     from pytest_selfheal.healing.run import Heal
     from pytest_selfheal.preparation import Preparation
-    from pytest_selfheal.records import Piece
+    from pytest_selfheal.records import Edit, Piece
 
 MAX_ROUNDS = 10
 """How often code is verified anew for files that go on changing."""
@@ -148,21 +149,30 @@ class Delivery:
         if not reasons:
             return
         where = self._keep(kit, {key: code[key] for key in reasons})
-        kept = f"; its code is kept in {where}" if where else ""
-        self.skipped.update((key, reason + kept) for key, reason in reasons.items())
+        kept = f"its code is kept in {where}" if where else "its code could not be kept"
+        self.skipped.update((key, f"{reason}; {kept}") for key, reason in reasons.items())
 
     def _keep(self, kit: Kit, code: Mapping[str, Piece]) -> str | None:
         """Write a patch for the text that the code was made from; None where that fails."""
         try:
             edits = kit.edits(code)
-            digest = hashlib.sha256(repr(edits).encode()).hexdigest()[:12]
-            folder = heal_dir(self._config) / "kept"
-            file = folder / f"{digest}.patch"
-            write_patch(edits, file, kit.root)
-            oldest_first = sorted(folder.glob("*.patch"), key=lambda each: each.stat().st_mtime_ns)
-            for each in oldest_first[:-MAX_KEPT]:
-                each.unlink(missing_ok=True)
-        except (SelfHealError, OSError):
+        except SelfHealError:
             return None
-        root = kit.root
-        return str(file.relative_to(root) if file.is_relative_to(root) else file)
+        # The project's disk may be what is full.
+        for folder_of in (heal_dir, temporary_state_dir):
+            with contextlib.suppress(SelfHealError, OSError):
+                file = _kept(folder_of(self._config) / "kept", edits, kit.root)
+                inside = file.is_relative_to(kit.root)
+                return str(file.relative_to(kit.root) if inside else file)
+        return None
+
+
+def _kept(folder: Path, edits: Sequence[Edit], root: Path) -> Path:
+    """Write a patch into a folder that holds a limited number of them."""
+    digest = hashlib.sha256(repr(edits).encode()).hexdigest()[:12]
+    file = folder / f"{digest}.patch"
+    write_patch(edits, file, root)
+    oldest_first = sorted(folder.glob("*.patch"), key=lambda each: each.stat().st_mtime_ns)
+    for each in oldest_first[:-MAX_KEPT]:
+        each.unlink(missing_ok=True)
+    return file

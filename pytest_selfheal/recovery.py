@@ -105,5 +105,5 @@ def _cached(config: pytest.Config) -> Path | None:
 
 def _temporary(config: pytest.Config) -> Path:
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-    project = hashlib.sha256(str(config.rootpath).encode()).hexdigest()[:16]
+    project = hashlib.sha256(os.fsencode(config.rootpath)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"pytest-selfheal-state-{user}" / project

@@ -15,8 +15,8 @@ from pytest_selfheal.source.find import (
     find_in_project,
     find_in_source,
     locate,
-    project_files,
 )
+from pytest_selfheal.source.project_files import project_files, source_files
 
 IMPORT = "from pytest_selfheal import heal\n"
 
@@ -607,6 +607,21 @@ def test_links_lead_nowhere_outside(tmp_path):
     except OSError:
         pytest.skip("no links can be made here")
     assert list(project_files(root)) == ["within.py", "pkg/a.py"]
+    assert source_files(root) == ["pkg/a.py"]
+
+
+def test_a_stub_behind_a_link_is_found_once(tmp_path):
+    write(tmp_path, "z.py", "build/made.py")
+    for path in ("z.py", "build/made.py"):
+        (tmp_path / path).write_text("# selfheal\ndef f(): ...\n")
+    try:
+        (tmp_path / "a.py").symlink_to("b.py")
+        (tmp_path / "b.py").symlink_to(tmp_path / "z.py")
+        (tmp_path / "c.py").symlink_to("build/made.py")
+    except OSError:
+        pytest.skip("no links can be made here")
+    # What is in a folder that is not searched has no other name.
+    assert [stub.path for stub in find_in_project(tmp_path).stubs] == ["c.py", "z.py"]
 
 
 def test_odd_entries_are_passed_over(tmp_path):

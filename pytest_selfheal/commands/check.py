@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_selfheal.records import FoundStubs
 from pytest_selfheal.report._text import count, one_line
 from pytest_selfheal.source.find import find_in_source
-from pytest_selfheal.source.project_files import project_files
+from pytest_selfheal.source.project_files import source_files
 
 
 def run(files: Sequence[str]) -> int:
@@ -23,7 +23,7 @@ def run(files: Sequence[str]) -> int:
         1 where there is a stub, else 0.
     """
     stubs = 0
-    for path, found in _found(files or list(project_files(Path()))):
+    for path, found in _found(files or source_files(Path())):
         for warning in found.warnings:
             _say(f"{path}:{warning.line}: warning: {warning.message}")
         for stub in found.stubs:

@@ -83,12 +83,12 @@ def catch_up(
         for key, stub in here.items():
             if content is None or key not in found:
                 del stubs[key]
-                lost[key] = _why(path, stub, content)
+                lost[key] = _why(kit.root, path, stub, content)
                 continue
             stubs[key] = found[key]
             is_same = _text(kit.sources[path], stub) == _text(content, found[key])
             if not is_same or stub.options != found[key].options:
-                lost[key] = _why(path, stub, content)
+                lost[key] = _why(kit.root, path, stub, content)
         if content is None:
             del sources[path]
         else:
@@ -121,9 +121,10 @@ def _text(source: bytes, stub: Stub) -> list[bytes]:
     return lines[stub.first_line - 1 : stub.end_line]
 
 
-def _why(path: str, stub: Stub, content: bytes | None) -> str:
+def _why(root: Path, path: str, stub: Stub, content: bytes | None) -> str:
     if content is None:
-        return f"{path!r} is gone"
+        is_there = (root / path).exists()
+        return f"{path!r} is {'no file that can be read any more' if is_there else 'gone'}"
     if _has_body(content, stub):
         return f"somebody else has written {stub.qualname!r} in {path!r} meanwhile"
     return f"{stub.qualname!r} in {path!r} changed meanwhile"

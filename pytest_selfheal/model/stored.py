@@ -192,10 +192,14 @@ class StoringModel:
         path = self._folder / f"{key}.json"
         temporary = self._folder / f".{key}-{os.getpid()}"
         with suppress(OSError):
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(line)
-            temporary.replace(path)
+            try:
+                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(line)
+                temporary.replace(path)
+            except OSError:  # no room, most likely
+                temporary.unlink(missing_ok=True)
+                raise
             with self._lock:
                 self._make_room()
 

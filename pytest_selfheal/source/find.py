@@ -32,7 +32,7 @@ from pytest_selfheal.source.parsing import (
     once_per_tree,
     parse,
 )
-from pytest_selfheal.source.project_files import project_files
+from pytest_selfheal.source.project_files import source_files
 
 __all__ = [
     "definitions",
@@ -40,7 +40,6 @@ __all__ = [
     "find_in_source",
     "is_trivial_body",
     "locate",
-    "project_files",
 ]
 
 _NAME = b"selfheal"  # stands in every file that marks anything, in either way
@@ -54,14 +53,14 @@ MarkerKind = Literal["decorator", "comment", "class"]
 
 
 def find_in_project(root: Path) -> FoundStubs:
-    """Find what is marked in the Python files below a folder (see `project_files`).
+    """Find what is marked in the Python files below a folder (see `source_files`).
 
     A file that cannot be read or parsed gives a warning and stops nothing; files that
     never say `selfheal` are not parsed.
     """
     stubs: list[Stub] = []
     warnings: list[SourceWarning] = []
-    for path in project_files(root):
+    for path in source_files(root):
         try:
             source = (root / path).read_bytes()
         except OSError as error:

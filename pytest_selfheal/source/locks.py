@@ -12,10 +12,11 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pytest_selfheal.errors import EditConflict
+from pytest_selfheal.source.replacing import reason_of
 
 LOCK_NAME = "write.lock"
 SOFT_LOCK_NAME = "write.softlock"
@@ -102,35 +103,49 @@ def _acquire(lock: object, timeout_seconds: float, say: Say) -> None:
 
 
 @contextlib.contextmanager
-def file_lock(file: Path, path: str, deadline: float) -> Iterator[None]:
-    """Hold a source file itself while it is replaced.
+def file_locks(files: Mapping[str, Path], deadline: float) -> Iterator[None]:
+    """Hold source files themselves while they are replaced.
 
     The project's lock does not keep out a run with another rootdir, or another user's.
-    This one lies on the file, so it leaves nothing behind. Windows would not let a locked
+    These lie on the files, so they leave nothing behind. Windows would not let a locked
     file be replaced, and some network file systems have no such locks: there the
     project's lock has to do.
 
     Args:
-        file: The file, links resolved.
-        path: How to name it in an error.
-        deadline: Of the monotonic clock, until when another holder is waited for.
+        files: The files, links resolved, by what they are called in an error.
+        deadline: Of the monotonic clock, until when other holders are waited for.
 
     Raises:
-        EditConflict: It was held all the time, or cannot be opened.
+        EditConflict: One was held all the time, or cannot be opened.
     """
-    if sys.platform == "win32":
+    held: list[int] = []
+    try:
+        # In one order everywhere, so that two runs never wait for each other.
+        for path in sorted(files, key=lambda each: str(files[each])):
+            if sys.platform != "win32" and not _is_among(held, files[path]):
+                held.append(_file_lock(files[path], path, deadline))
         yield
-        return
+    finally:
+        for descriptor in held:
+            os.close(descriptor)  # the lock goes with it
+
+
+def _is_among(held: Sequence[int], file: Path) -> bool:
+    """Whether a file is locked by another of its names (hard links): it would wait for itself."""
+    with contextlib.suppress(OSError):
+        status = file.stat()
+        return any(os.path.samestat(os.fstat(each), status) for each in held)
+    return False
+
+
+def _file_lock(file: Path, path: str, deadline: float) -> int:
     try:
         descriptor = _locked(file, deadline)
     except OSError as error:
-        raise EditConflict(f"{path!r} cannot be written: {error.strerror or error}") from error
+        raise EditConflict(f"{path!r} cannot be written: {reason_of(error)}") from error
     if descriptor is None:
         raise EditConflict(f"{path!r} is not written: another program keeps it locked")
-    try:
-        yield
-    finally:
-        os.close(descriptor)  # the lock goes with it
+    return descriptor
 
 
 def _locked(file: Path, deadline: float) -> int | None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-_NEVER = {"node_modules", "__pycache__", "__pypackages__", "site-packages", "CVS"}
+_NEVER = {"node_modules", "__pycache__", "__pypackages__", "site-packages", "cvs"}
 _BUILT = {"build", "dist"}
 _ENVIRONMENT_SIGNS = ("pyvenv.cfg", "conda-meta")
 
@@ -37,6 +37,18 @@ def project_files(root: Path, *, every_kind: bool = False) -> Iterator[str]:
         pending.extend(f"{folder}{name}/" for name in reversed(inner))
 
 
+def source_files(root: Path) -> list[str]:
+    """The files that `project_files` gives, each by one name: no links from one to another."""
+    paths = list(project_files(root))
+    links = [path for path in paths if os.path.islink(f"{root}/{path}")]  # noqa: PTH114 - of many
+    if not links:
+        return paths
+    real_root = root.resolve()
+    own = {real_root / path for path in paths}
+    others = {path for path in links if (root / path).resolve() in own}
+    return [path for path in paths if path not in others]
+
+
 def is_own_path(real_root: Path, real: Path) -> bool:
     """Whether a path below a folder leads through nothing that `project_files` leaves out.
 
@@ -45,7 +57,7 @@ def is_own_path(real_root: Path, real: Path) -> bool:
         real: The path, links resolved.
     """
     folders = real.relative_to(real_root).parts[:-1]
-    if any(name.startswith(".") or name in _NEVER for name in folders):
+    if any(name.startswith(".") or _is_never(name) for name in folders):
         return False
     return not any(
         (real_root.joinpath(*folders[:depth]) / sign).exists()
@@ -84,12 +96,17 @@ def _is_own_folder(entry: os.DirEntry[str]) -> bool:
             return False
     except OSError:
         return False
-    if name.startswith(".") or name in _NEVER or not _is_text(name):
+    if name.startswith(".") or _is_never(name) or not _is_text(name):
         return False
     folder = Path(entry.path)
     if any((folder / sign).exists() for sign in _ENVIRONMENT_SIGNS):
         return False
     return name not in _BUILT or (folder / "__init__.py").is_file()
+
+
+def _is_never(name: str) -> bool:
+    # A link may spell a folder in another way where the file system ignores case.
+    return name.casefold() in _NEVER
 
 
 def _is_text(name: str) -> bool:

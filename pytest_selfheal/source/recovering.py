@@ -13,7 +13,7 @@ from pytest_selfheal.source.journal import Entry
 from pytest_selfheal.source.locks import (
     LOCK_TIMEOUT_SECONDS,
     Say,
-    file_lock,
+    file_locks,
     project_lock,
     silent,
 )
@@ -55,11 +55,9 @@ def recover(
 def put_in_order(root: Path, state_dir: Path, deadline: float) -> str | None:
     """Do what `recover` does, under the project's lock."""
     entries = journal.read_journal(state_dir, root)
-    with contextlib.ExitStack() as held:
-        there = [entry for entry in entries if (root / entry.path).exists()]
-        reals = {entry.path: (root / entry.path).resolve(strict=True) for entry in there}
-        for path in sorted(reals, key=lambda each: str(reals[each])):
-            held.enter_context(file_lock(reals[path], path, deadline))
+    there = [entry for entry in entries if (root / entry.path).exists()]
+    reals = {entry.path: (root / entry.path).resolve(strict=True) for entry in there}
+    with file_locks(reals, deadline):
         for entry in entries:
             _clear(entry, (root / entry.path).resolve())
         said = _settled(entries, reals)

@@ -18,6 +18,10 @@ _NO_FOLLOW, _NO_WAIT, _BINARY = (
     getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")
 )
 _MOUNTED = {errno.EBUSY, errno.EXDEV}
+_ONE_STEP = (
+    "it is mounted by itself, so it cannot be replaced in one step; mount its folder, not the file"
+)
+_ACCESS_LIST = "system.posix_acl_access"
 
 
 def check_writable(root: Path, path: str) -> str | None:
@@ -30,27 +34,52 @@ def check_writable(root: Path, path: str) -> str | None:
     file = root / path
     try:
         real = file.resolve(strict=True)
-        mode = real.stat().st_mode
+        status, folder = real.stat(), real.parent.stat()
         real_root = root.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links, before 3.13
         reason = getattr(error, "strerror", None) or str(error)
         return f"{path!r} cannot be written: {reason}"
     if not real.is_relative_to(real_root):
         return f"{path!r} is not written: it leads out of the project, to {str(real)!r}"
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(status.st_mode):
         return f"{path!r} cannot be written: it is no regular file"
     if not is_own_path(real_root, real):
         return f"{path!r} is not written: {str(real)!r} is no source of the project's own"
-    if not _may_write(real, mode):
+    if not _may_write(real, status.st_mode):
         return f"{path!r} cannot be written: the file is read-only; make it writable"
-    if not _may_write(real.parent, real.parent.stat().st_mode):
+    if not _may_write(real.parent, folder.st_mode):
         return f"{path!r} cannot be written: its folder is read-only; make it writable"
+    if not _may_replace(status, folder):
+        return (
+            f"{path!r} cannot be written: another user's file in a sticky folder is theirs to "
+            "replace; run as its owner, or take the sticky bit away"
+        )
+    if _is_mounted(real):
+        return f"{path!r} cannot be written: {_ONE_STEP}"
     return None
 
 
 def _may_write(path: Path, mode: int) -> bool:
     # For root everything is writable; a file that nobody may write is meant so.
     return bool(mode & 0o222) and os.access(path, os.W_OK)
+
+
+def _may_replace(status: os.stat_result, folder: os.stat_result) -> bool:
+    if not folder.st_mode & stat.S_ISVTX or not hasattr(os, "geteuid"):
+        return True
+    return os.geteuid() in (0, status.st_uid, folder.st_uid)
+
+
+def _is_mounted(file: Path) -> bool:
+    """Whether a file is a mount point, as those are that containers are given one by one."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_bytes()
+    except OSError:  # no Linux
+        return False
+    name = os.fsencode(file)
+    for each in b"\\ \t\n":  # as they are told there
+        name = name.replace(bytes([each]), b"\\%03o" % each)
+    return any(line.split(b" ")[4] == name for line in mounts.splitlines())
 
 
 def new_name() -> str:
@@ -129,13 +158,16 @@ def _copy_extended(real: Path, temporary: Path) -> list[str]:
     lost: list[str] = []
     try:
         names = os.listxattr(real)
+        # A folder may have given the new file one, which would let in who was kept out.
+        if _ACCESS_LIST in os.listxattr(temporary) and _ACCESS_LIST not in names:
+            os.removexattr(temporary, _ACCESS_LIST)
     except OSError:
         return []
     for name in names:
         try:
             os.setxattr(temporary, name, os.getxattr(real, name))
         except OSError:
-            if name == "system.posix_acl_access":
+            if name.startswith("system.") and "acl" in name:  # NFS and SMB have their own
                 lost.append("its access list")
             elif name.startswith("user."):
                 lost.append(f"its attribute {name!r}")
@@ -169,6 +201,8 @@ def put_in_place(real: Path, name: str, *, old: bytes, new: bytes) -> bool:
         remove(temporary)
         return False
     out = _held(temporary)
+    if out is None and _held(real) == new:
+        return True  # some FUSE file systems take an exchange for a renaming
     if out != old:
         _give_back(real, temporary, out, new)
     remove(temporary)
@@ -241,7 +275,7 @@ def reason_of(error: OSError) -> str:
     """Say why a file could not be replaced, and what to do where that is known."""
     said = error.strerror or " ".join(str(error).split())
     if error.errno in _MOUNTED:
-        return f"{said}: it cannot be replaced in one step; mount its folder, not the file"
+        return f"{said}: {_ONE_STEP}"
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
         return f"{said}: make room and run again"
     return said

@@ -22,7 +22,7 @@ from pytest_selfheal.source.locks import (
     LOCK_NAME,
     LOCK_TIMEOUT_SECONDS,
     Say,
-    file_lock,
+    file_locks,
     project_lock,
     silent,
 )
@@ -72,21 +72,19 @@ def write_edits(
     if not edits:
         return []
     deadline = time.monotonic() + lock_timeout_seconds
-    with project_lock(state_dir, lock_timeout_seconds, say), contextlib.ExitStack() as held:
+    with project_lock(state_dir, lock_timeout_seconds, say):
         if journal.is_there(state_dir):
             put_in_order(root, state_dir, deadline)
         for edit in edits:
             _refuse(root, edit.path)
         _refuse_doubles(root, edits)
         reals = {edit.path: (root / edit.path).resolve(strict=True) for edit in edits}
-        # In one order everywhere, so that two runs never wait for each other.
-        for path in sorted(reals, key=lambda each: str(reals[each])):
-            held.enter_context(file_lock(reals[path], path, deadline))
-        swaps = [
-            _Swap(path=edit.path, real=reals[edit.path], old=edit.before, new=edit.after)
-            for edit in _unwritten(root, edits)
-        ]
-        return _Writing(root, state_dir, swaps).run() if swaps else []
+        with file_locks(reals, deadline):
+            swaps = [
+                _Swap(path=edit.path, real=reals[edit.path], old=edit.before, new=edit.after)
+                for edit in _unwritten(root, edits)
+            ]
+            return _Writing(root, state_dir, swaps).run() if swaps else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +111,7 @@ class _Writing:
         Raises:
             EditConflict: Nothing is written; or the journal is left, and the message says so.
         """
-        notes = [note for swap in self._swaps for note in _notes_on_links(swap)]
+        notes = [note for swap in self._swaps for note in _notes_on_links(swap, self._swaps)]
         entries = [
             Entry(path=swap.path, temporary=name, before=swap.old, after=swap.new)
             for swap, name in zip(self._swaps, self._names, strict=True)
@@ -122,7 +120,7 @@ class _Writing:
             journal.write_journal(self._state_dir, entries)
         except OSError as error:
             raise EditConflict(
-                f"nothing is written: the journal in {str(self._state_dir)!r} cannot be "
+                f"nothing is written: no journal can be kept in {str(self._state_dir)!r} "
                 f"({reason_of(error)})"
             ) from error
         try:
@@ -265,10 +263,18 @@ def _cannot(swap: _Swap, error: OSError) -> EditConflict:
     return EditConflict(f"{swap.path!r} cannot be written: {reason_of(error)}")
 
 
-def _notes_on_links(swap: _Swap) -> list[str]:
+def _notes_on_links(swap: _Swap, swaps: Sequence[_Swap]) -> list[str]:
+    # Written in place, all names would change, and a reader could see half a file.
     others = swap.real.stat().st_nlink - 1
     if others < 1:
         return []
-    # Written in place, all names would change, and a reader could see half a file.
-    names = "another name" if others == 1 else f"{others} other names"
-    return [f"{swap.path!r} had {names} (hard links), which keep the old content"]
+    healed = [each.path for each in swaps if each is not swap and each.real.samefile(swap.real)]
+    notes = []
+    if healed:
+        names = ", ".join(map(repr, healed))
+        notes = [f"{swap.path!r} was one file with {names} (hard links), and is one of its own now"]
+    left = others - len(healed)
+    if left:
+        names = "another name" if left == 1 else f"{left} other names"
+        notes.append(f"{swap.path!r} had {names} (hard links), which keep the old content")
+    return notes

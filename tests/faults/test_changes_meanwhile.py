@@ -144,10 +144,18 @@ def test_a_stub_that_changed_itself(project: Project, old: str, new: str, reason
     assert "+    return a * RATE" in kept_patch(project)
 
 
-def test_a_file_that_is_gone(project: Project) -> None:
-    run = heal_during(project, (project.root / "mod.py").unlink)
+@pytest.mark.parametrize(
+    ("is_a_folder", "reason"), [(False, "gone"), (True, "no file that can be read any more")]
+)
+def test_a_file_that_is_gone(project: Project, is_a_folder: bool, reason: str) -> None:
+    def change() -> None:
+        (project.root / "mod.py").unlink()
+        if is_a_folder:
+            (project.root / "mod.py").mkdir()
+
+    run = heal_during(project, change)
     assert run.status == 1
-    assert run.stubs[DOUBLE]["reason"].startswith("'mod.py' is gone; its code is kept in")
+    assert run.stubs[DOUBLE]["reason"].startswith(f"'mod.py' is {reason}; its code is kept in")
     assert run.changed == {"mod.py": None}
 
 

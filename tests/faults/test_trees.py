@@ -159,31 +159,141 @@ def test_other_names_of_a_file_are_told_of(tmp_path: Path) -> None:
     assert (tmp_path / "b.py").read_bytes() == OLD
 
 
-@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no such attributes here")
-def test_access_lists_and_attributes_are_kept(tmp_path: Path) -> None:
-    file = tmp_path / "a.py"
-    file.write_bytes(OLD)
-    # One user more may read: version 2, then tag, rights and number of each entry.
-    entries = [(1, 6, -1), (2, 4, 1234), (4, 4, -1), (16, 4, -1), (32, 0, -1)]
-    access = (2).to_bytes(4, "little") + b"".join(
+def test_two_names_of_one_file_with_an_edit_each(tmp_path: Path) -> None:
+    """The file is locked once: its second name must not wait for the first."""
+    for name in ("a.py", "c.py"):
+        (tmp_path / name).write_bytes(OLD)
+    (tmp_path / "b.py").hardlink_to(tmp_path / "a.py")
+    (tmp_path / "d.py").hardlink_to(tmp_path / "a.py")
+    edits = [Edit(path=name, before=OLD, after=NEW) for name in ("a.py", "b.py", "c.py")]
+    notes = write_edits(tmp_path, edits, state_dir=tmp_path / "state", lock_timeout_seconds=5)
+    assert notes == [
+        "'a.py' was one file with 'b.py' (hard links), and is one of its own now",
+        "'a.py' had another name (hard links), which keep the old content",
+        "'b.py' was one file with 'a.py' (hard links), and is one of its own now",
+        "'b.py' had another name (hard links), which keep the old content",
+    ]
+    held = {name: (tmp_path / name).read_bytes() for name in ("a.py", "b.py", "c.py", "d.py")}
+    assert held == {"a.py": NEW, "b.py": NEW, "c.py": NEW, "d.py": OLD}
+
+
+def access_list(*, mine: int, of_1234: int, mask: int) -> bytes:
+    """One user more than the mode tells: version 2, then tag, rights and number of each entry."""
+    entries = [(1, mine, -1), (2, of_1234, 1234), (4, 4, -1), (16, mask, -1), (32, 0, -1)]
+    return (2).to_bytes(4, "little") + b"".join(
         tag.to_bytes(2, "little")
         + rights.to_bytes(2, "little")
         + (who % 2**32).to_bytes(4, "little")
         for tag, rights, who in entries
     )
-    given = {"user.note": b"mine"}
+
+
+def set_attributes(file: Path, attributes: dict[str, bytes]) -> None:
+    """Skips where the file system keeps none."""
     try:
-        os.setxattr(file, "user.note", b"mine")
-        os.setxattr(file, "system.posix_acl_access", access)
-        given["system.posix_acl_access"] = access
+        for name, value in attributes.items():
+            os.setxattr(file, name, value)
     except OSError:
         if not os.environ.get("SELFHEAL_NO_SKIP"):
             pytest.skip("this file system keeps none")
         raise
+
+
+def attributes_of(file: Path) -> dict[str, bytes]:
+    return {name: os.getxattr(file, name) for name in os.listxattr(file)}
+
+
+has_attributes = pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no such attributes here")
+
+
+@has_attributes
+def test_access_lists_and_attributes_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_bytes(OLD)
+    given = {
+        "user.note": b"mine",
+        "system.posix_acl_access": access_list(mine=6, of_1234=4, mask=4),
+    }
+    set_attributes(file, given)
     mode = stat.S_IMODE(file.stat().st_mode)
     write_edits(tmp_path, [Edit(path="a.py", before=OLD, after=NEW)], state_dir=tmp_path / "s")
-    assert {name: os.getxattr(file, name) for name in os.listxattr(file)} == given
+    assert attributes_of(file) == given
     assert stat.S_IMODE(file.stat().st_mode) == mode
+
+
+@has_attributes
+def test_a_folder_gives_a_healed_file_no_access_list(tmp_path: Path) -> None:
+    """A new file in there has what the folder says; one that is replaced has what it had."""
+    file = tmp_path / "a.py"
+    file.write_bytes(OLD)
+    file.chmod(0o640)
+    inherited = access_list(mine=6, of_1234=6, mask=6)
+    set_attributes(tmp_path, {"system.posix_acl_default": inherited})
+    write_edits(tmp_path, [Edit(path="a.py", before=OLD, after=NEW)], state_dir=tmp_path / "s")
+    assert file.read_bytes() == NEW
+    assert attributes_of(file) == {}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+def test_an_access_list_of_another_kind_that_cannot_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of network file systems."""
+    (tmp_path / "a.py").write_bytes(OLD)
+    names = ["system.nfs4_acl", "user.note", "security.selinux"]
+    monkeypatch.setattr(os, "listxattr", lambda _: names, raising=False)
+    edit = Edit(path="a.py", before=OLD, after=NEW)
+    assert write_edits(tmp_path, [edit], state_dir=tmp_path / "state") == [
+        "'a.py' was written, but could not keep its access list, its attribute 'user.note'"
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may chown")
+def test_another_users_file_in_a_sticky_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    for name, owner in {"mine.py": 1234, "theirs.py": 1235}.items():
+        (folder / name).write_bytes(OLD)
+        (folder / name).chmod(0o666)
+        os.chown(folder / name, owner, owner)
+    assert check_writable(tmp_path, "shared/theirs.py") is None  # root may
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+    assert check_writable(tmp_path, "shared/mine.py") is None
+    reason = check_writable(tmp_path, "shared/theirs.py")
+    assert reason is not None
+    assert "another user's file in a sticky folder" in reason
+
+
+@pytest.mark.parametrize("name", ["a.py", "a b\\\n.py"])
+def test_a_file_that_is_mounted_by_itself(tmp_path: Path, name: str) -> None:
+    """As containers are given one: it cannot be replaced, which is said before it is healed."""
+    for each in (name, "real.py"):
+        (tmp_path / each).write_bytes(OLD)
+    mount = ["mount", "--bind", str(tmp_path / "real.py"), str(tmp_path / name)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        reason = check_writable(tmp_path, name)
+        edit = Edit(path=name, before=OLD, after=NEW)
+        with pytest.raises(EditConflict, match="mount its folder, not the file"):
+            write_edits(tmp_path, [edit], state_dir=tmp_path / "state")
+    finally:
+        subprocess.run(["umount", str(tmp_path / name)], check=True)
+    assert reason is not None
+    assert "mounted by itself" in reason
+    assert check_writable(tmp_path, "real.py") is None
+    assert (tmp_path / "real.py").read_bytes() == OLD
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    """As one that was made under another encoding."""
+    project = Project(tmp_path / "plain", {"mod.py": STUB, "test_mod.py": TEST})
+    project.root = project.root.rename(tmp_path / "caf\udce9")
+    heal(project)
+    assert (project.root / "mod.py").read_text() == "def f():\n    return 1\n"
 
 
 NAMES = st.text(

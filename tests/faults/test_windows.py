@@ -149,6 +149,22 @@ def test_where_files_cannot_be_exchanged_they_are_replaced(
     assert left_over(root) == set()
 
 
+def test_where_an_exchange_is_taken_for_a_renaming(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in FUSE file systems that do not look at the flags."""
+
+    def rename(one: Path, other: Path) -> bool:
+        one.replace(other)
+        return True
+
+    monkeypatch.setattr(replacing, "exchange", rename)
+    edits = [Edit(path=each, before=OLD, after=NEW) for each in ("a.py", "b.py")]
+    write_edits(root, edits, state_dir=root / "state")
+    assert [(root / name).read_bytes() for name in ("a.py", "b.py")] == [NEW, NEW]
+    assert left_over(root) == set()
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o755])
 def test_the_mode_of_what_is_given_back(
     root: Path, monkeypatch: pytest.MonkeyPatch, mode: int
