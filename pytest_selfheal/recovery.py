@@ -55,7 +55,7 @@ def heal_dir(config: pytest.Config) -> Path:
         except OSError:
             pass
         else:
-            if os.access(cached, os.W_OK):
+            if os.access(cached, os.W_OK) and _may_lock(cached / _LOCK):
                 return cached
     return temporary_state_dir(config)
 
@@ -94,6 +94,12 @@ def _note(said: list[tuple[str, bool]], line: str) -> None:
     said.append((line, False))
 
 
+def _may_lock(file: Path) -> bool:
+    # Root's, in a user's folder, is closed to that user; the files' own locks keep them apart.
+    return not file.exists() or os.access(file, os.R_OK | os.W_OK)
+
+
+_LOCK = "write.lock"  # as in `source.locks`
 _JOURNALS = ("heal.journal", "heal.journal.tmp")  # as in `source.journal`
 
 
