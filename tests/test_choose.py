@@ -97,6 +97,20 @@ class TestBubblewrap:
         monkeypatch.setenv("PATH", str(tmp_path))
         assert "may not make its namespaces here (No permissions" in (bubblewrap_problem() or "")
 
+    def test_a_mount_that_went_away_meanwhile(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """As those of containers that end while bwrap goes through what is mounted."""
+        fake, seen = tmp_path / "bwrap", tmp_path / "seen"
+        fake.write_text(
+            f"#!/bin/sh\nif [ -e {seen} ]; then exit 0; fi\n: > {seen}\n"
+            "echo 'Unable to apply mount flags: No such file or directory' >&2\nexit 1\n"
+        )
+        fake.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert bubblewrap_problem() is None
+        assert seen.exists()
+
 
 class TestChoose:
     @pytest.fixture(autouse=True)

@@ -20,6 +20,8 @@ from pytest_selfheal.sandbox.docker_daemon import (
 )
 
 _TIMEOUT_SECONDS = 3.0
+_TRIES = 3
+"""A container that ends meanwhile takes a mount away, which bwrap does not expect."""
 _LANDLOCK_CREATE_RULESET = 444  # the same number on every architecture
 _LANDLOCK_ABI_NEEDED = 6
 _FILTERED_MACHINES = ("x86_64", "aarch64")  # as in `inside_syscalls`, which costs an import
@@ -115,16 +117,18 @@ def bubblewrap_problem() -> str | None:
         )
     command = [bwrap, "--unshare-all", "--unshare-user", "--ro-bind", "/", "/"]
     command += ["--size", "4096", "--tmpfs", "/mnt", "--", "/bin/true"]
-    try:
-        tried = subprocess.run(  # noqa: S603 - a list, without a shell
-            command, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"bwrap does not run ({error})"
-    if tried.returncode != 0:
+    said = ""
+    for _ in range(_TRIES):
+        try:
+            tried = subprocess.run(  # noqa: S603 - a list, without a shell
+                command, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"bwrap does not run ({error})"
+        if tried.returncode == 0:
+            return None
         said = " ".join(tried.stderr.decode("utf-8", "replace").split())[:200]
-        return f"bwrap may not make its namespaces here ({said})"
-    return None
+    return f"bwrap may not make its namespaces here ({said})"
 
 
 def landlock_problem() -> str | None:
