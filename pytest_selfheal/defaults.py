@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
+from pytest_selfheal.errors import SandboxUnavailable
+from pytest_selfheal.source.project_files import is_text
+
 if TYPE_CHECKING:
     from pytest_selfheal.protocols import Launcher, Model
     from pytest_selfheal.sandbox.workspace import Workspace
@@ -36,7 +39,17 @@ def pytest_selfheal_model(settings: Settings) -> Model:
 def pytest_selfheal_launcher(
     name: str, settings: Settings, workspace: Workspace
 ) -> Launcher | None:
-    """Docker, bubblewrap or Landlock."""
+    """Docker, bubblewrap or Landlock.
+
+    Raises:
+        SandboxUnavailable: The first and the last take paths as text, and the project's is none.
+    """
+    root = str(workspace.root)
+    if name in ("docker", "landlock") and not is_text(root):
+        raise SandboxUnavailable(
+            f"{name} cannot be told of {root!r}, which is no UTF-8: rename it, or use "
+            "--selfheal-sandbox=bubblewrap"
+        )
     if name == "docker":
         from pytest_selfheal.sandbox.docker import DockerLauncher
 

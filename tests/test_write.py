@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from pytest_selfheal.errors import EditConflict
+from pytest_selfheal.errors import EditConflict, FileChanged
 from pytest_selfheal.records import Edit
 from pytest_selfheal.source import replacing, write
 from pytest_selfheal.source.recovering import recover
@@ -121,7 +121,6 @@ def make_unwritable(root, kind):
 
 
 UNWRITABLE = {
-    "missing": "'b.py' cannot be written: No such file",
     "folder": "'b.py' cannot be written: it is no regular file",
     "fifo": "'b.py' cannot be written: it is no regular file",
     "read-only": "'b.py' cannot be written: the file is read-only; make it writable",
@@ -158,6 +157,15 @@ def test_a_file_that_changed_meanwhile(root, state_dir):
     with pytest.raises(EditConflict, match=r"'b\.py' changed meanwhile, so its healed code is not"):
         write_edits(root, [edit(), edit(path)], state_dir=state_dir)
     assert contents(root) == {"src/a.py": OLD, "b.py": b"someone else's\n"}
+
+
+def test_a_file_that_is_gone_has_changed(root, state_dir):
+    path = make_unwritable(root, "missing")
+    assert "No such file" in (check_writable(root, path) or "")
+    with pytest.raises(FileChanged) as caught:
+        write_edits(root, [edit(), edit(path)], state_dir=state_dir)
+    assert list(caught.value.paths) == ["b.py"]
+    assert contents(root) == {"src/a.py": OLD}
 
 
 def test_two_edits_of_one_file(root, state_dir):

@@ -75,7 +75,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _is_of_kind(name: str, every_kind: bool) -> bool:
-    return _is_text(name) and (name.endswith(".py") or (every_kind and not name.startswith(".")))
+    return is_text(name) and (name.endswith(".py") or (every_kind and not name.startswith(".")))
 
 
 def _is_own_file(entry: os.DirEntry[str], real_root: Path) -> bool:
@@ -96,7 +96,7 @@ def _is_own_folder(entry: os.DirEntry[str]) -> bool:
             return False
     except OSError:
         return False
-    if name.startswith(".") or _is_never(name) or not _is_text(name):
+    if name.startswith(".") or _is_never(name) or not is_text(name):
         return False
     folder = Path(entry.path)
     if any((folder / sign).exists() for sign in _ENVIRONMENT_SIGNS):
@@ -109,8 +109,8 @@ def _is_never(name: str) -> bool:
     return name.casefold() in _NEVER
 
 
-def _is_text(name: str) -> bool:
-    """A name that is no UTF-8 can be neither imported nor put into a report."""
+def is_text(name: str) -> bool:
+    """Whether a name is UTF-8: one that is none can be neither imported nor put into a report."""
     try:
         name.encode()
     except UnicodeEncodeError:

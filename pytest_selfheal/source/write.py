@@ -9,6 +9,7 @@ or undoes it.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -195,6 +196,8 @@ class _Writing:
 
 
 def _refuse(root: Path, path: str) -> None:
+    if not os.path.lexists(root / path):
+        raise _changed([path])  # the other files' code may still have its place
     reason = check_writable(root, path)
     if reason:
         raise EditConflict(reason)

@@ -20,6 +20,8 @@ from pytest_selfheal.records import Edit
 from pytest_selfheal.source.locks import LOCK_NAME, SOFT_LOCK_NAME
 from pytest_selfheal.source.recovering import recover
 from pytest_selfheal.source.write import write_edits
+from tests.harness import Project, python, require
+from tests.scripted_server import ScriptedServer
 
 OLD = b"old = 1\n"
 
@@ -81,6 +83,27 @@ def test_a_full_disk_at_every_amount_of_room(
         root.rmdir()
     assert outcomes == {"old", "new"}
     assert all("make room and run again" in each for each in said), said
+
+
+def test_a_run_on_a_full_disk_keeps_its_code_elsewhere(small_disk: Path, tmp_path: Path) -> None:
+    require("landlock")
+    test = "import mod\n\n\ndef test_f():\n    assert mod.f() == 1\n"
+    stub = "# selfheal\ndef f():\n    ...\n"
+    project = Project(small_disk / "project", {"mod.py": stub, "test_mod.py": test})
+    project.report_file = tmp_path / "report.json"
+    project.temporary = tmp_path / "temporary"
+    project.temporary.mkdir()
+    _fill(small_disk / "ballast", 0)
+    with ScriptedServer({"mod.py::f": [python("def f():\n    return 1\n")]}) as server:
+        run = project.heal("--selfheal-sandbox=landlock", server=server)
+    assert run.status == 1
+    assert run.changed == {}
+    reason, _, patch = run.stubs["mod.py::f"]["reason"].partition("; its code is kept in ")
+    assert reason.endswith("(No space left on device: make room and run again)")
+    assert Path(patch).is_relative_to(project.temporary)
+    assert "+    return 1" in Path(patch).read_text()
+    left = [path.name for path in project.root.rglob("*") if path.name.startswith(".")]
+    assert set(left) == {".pytest_cache"}
 
 
 def _fill(file: Path, room: int) -> None:
@@ -186,13 +209,7 @@ def test_the_soft_lock_of_a_dead_process(root: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_two_users_of_one_project(tmp_path: Path, umask: int) -> None:
     """Both may write the folder: the second has the lock that the first one made."""
-    with contextlib.ExitStack() as undo:
-        for folder in (tmp_path, *tmp_path.parents):
-            mode = folder.stat().st_mode
-            if mode & 0o001:
-                break
-            folder.chmod(0o755)
-            undo.callback(folder.chmod, mode)
+    with open_to_all(tmp_path):
         root = tmp_path / "shared"
         root.mkdir()
         root.chmod(0o777)
@@ -204,6 +221,47 @@ def test_two_users_of_one_project(tmp_path: Path, umask: int) -> None:
             assert done == 0
         assert (root / "a.py").read_bytes() == texts[-1]
         assert (root / "a.py").stat().st_mode & 0o777 == 0o666
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another")
+def test_a_lock_that_root_made_in_a_users_cache(tmp_path: Path) -> None:
+    cached = tmp_path / "cache" / "selfheal"
+    cached.mkdir(parents=True)
+    (tmp_path / "temporary").mkdir(mode=0o777)
+    for folder in (tmp_path / "temporary", cached.parent, cached):
+        os.chown(folder, 1234, 1234)
+    with open_to_all(tmp_path):
+        assert _heal_dir_of(1234, tmp_path) == cached
+        (cached / LOCK_NAME).touch(0o600)  # root's
+        found = _heal_dir_of(1234, tmp_path)
+    assert found.is_relative_to(tmp_path / "temporary")
+
+
+def _heal_dir_of(user: int, folder: Path) -> Path:
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom types import SimpleNamespace\n"
+        "from pytest_selfheal.recovery import heal_dir\n"
+        "folder, user = Path(sys.argv[1]), int(sys.argv[2])\n"
+        "os.setgroups([]); os.setgid(user); os.setuid(user)\n"
+        "cache = SimpleNamespace(_cachedir=folder / 'cache')\n"
+        "print(heal_dir(SimpleNamespace(rootpath=folder, cache=cache)))\n"
+    )
+    command = [sys.executable, "-c", script, str(folder), str(user)]
+    environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
+    return Path(subprocess.check_output(command, env=environment, text=True).strip())
+
+
+@contextlib.contextmanager
+def open_to_all(folder: Path) -> Iterator[None]:
+    """Let other users through to a folder."""
+    with contextlib.ExitStack() as undo:
+        for each in (folder, *folder.parents):
+            mode = each.stat().st_mode
+            if mode & 0o001:
+                break
+            each.chmod(0o755)
+            undo.callback(each.chmod, mode)
+        yield
 
 
 def _as_user(user: int, umask: int, root: Path, before: bytes, after: bytes) -> int:

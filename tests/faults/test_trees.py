@@ -145,8 +145,20 @@ def test_a_read_only_checkout(tmp_path: Path) -> None:
         project.root.chmod(0o755)
     assert run.status == 1
     assert "read-only; make it writable" in run.stubs["mod.py::f"]["reason"]
+    assert "reaches no stub" not in run.output
     assert server.requests == []
     assert run.changed == {}
+
+
+def test_a_module_and_a_link_to_it(tmp_path: Path) -> None:
+    """One stub, whichever of them is imported; sandlock shows a link's file as it was."""
+    test = "import other\n\n\ndef test_g():\n    assert other.f() == 1\n"
+    files = {"mod.py": STUB, "test_mod.py": TEST, "test_other.py": test}
+    project = Project(tmp_path / "project", files)
+    (project.root / "other.py").symlink_to("mod.py")
+    heal(project)
+    assert (project.root / "mod.py").read_text() == "def f():\n    return 1\n"
+    assert os.readlink(project.root / "other.py") == "mod.py"
 
 
 def test_other_names_of_a_file_are_told_of(tmp_path: Path) -> None:
@@ -288,12 +300,21 @@ def test_a_file_that_is_mounted_by_itself(tmp_path: Path, name: str) -> None:
     assert (tmp_path / "real.py").read_bytes() == OLD
 
 
-def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock"])
+def test_a_folder_whose_name_is_no_text(tmp_path: Path, sandbox: str) -> None:
     """As one that was made under another encoding."""
+    require(sandbox)
     project = Project(tmp_path / "plain", {"mod.py": STUB, "test_mod.py": TEST})
     project.root = project.root.rename(tmp_path / "caf\udce9")
-    heal(project)
-    assert (project.root / "mod.py").read_text() == "def f():\n    return 1\n"
+    with ScriptedServer({"mod.py::f": [GOOD]}) as server:
+        run = project.heal(f"--selfheal-sandbox={sandbox}", server=server)
+    if sandbox == "bubblewrap":
+        assert run.status == 0, run.output
+        assert run.text("mod.py") == "def f():\n    return 1\n"
+    else:
+        assert run.status == 1
+        assert "which is no UTF-8: rename it, or use --selfheal-sandbox=bubblewrap" in run.output
+        assert run.changed == {}
 
 
 NAMES = st.text(
