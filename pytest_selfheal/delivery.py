@@ -171,6 +171,8 @@ def _kept(folder: Path, edits: Sequence[Edit], root: Path) -> Path:
     """Write a patch into a folder that holds a limited number of them."""
     digest = hashlib.sha256(repr(edits).encode()).hexdigest()[:12]
     file = folder / f"{digest}.patch"
+    # What others may not read in the project, they may not read here.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_patch(edits, file, root)
     oldest_first = sorted(folder.glob("*.patch"), key=lambda each: each.stat().st_mtime_ns)
     for each in oldest_first[:-MAX_KEPT]:

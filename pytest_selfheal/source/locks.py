@@ -103,7 +103,7 @@ def _acquire(lock: object, timeout_seconds: float, say: Say) -> None:
 
 
 @contextlib.contextmanager
-def file_locks(files: Mapping[str, Path], deadline: float) -> Iterator[None]:
+def file_locks(files: Mapping[str, Path], deadline: float, say: Say) -> Iterator[None]:
     """Hold source files themselves while they are replaced.
 
     The project's lock does not keep out a run with another rootdir, or another user's.
@@ -114,6 +114,7 @@ def file_locks(files: Mapping[str, Path], deadline: float) -> Iterator[None]:
     Args:
         files: The files, links resolved, by what they are called in an error.
         deadline: Of the monotonic clock, until when other holders are waited for.
+        say: Told in one line that one is.
 
     Raises:
         EditConflict: One was held all the time, or cannot be opened.
@@ -123,7 +124,7 @@ def file_locks(files: Mapping[str, Path], deadline: float) -> Iterator[None]:
         # In one order everywhere, so that two runs never wait for each other.
         for path in sorted(files, key=lambda each: str(files[each])):
             if sys.platform != "win32" and not _is_among(held, files[path]):
-                held.append(_file_lock(files[path], path, deadline))
+                held.append(_file_lock(files[path], path, deadline, say))
         yield
     finally:
         for descriptor in held:
@@ -138,9 +139,12 @@ def _is_among(held: Sequence[int], file: Path) -> bool:
     return False
 
 
-def _file_lock(file: Path, path: str, deadline: float) -> int:
+def _file_lock(file: Path, path: str, deadline: float, say: Say) -> int:
     try:
-        descriptor = _locked(file, deadline)
+        descriptor = _locked(file, min(time.monotonic() + PATIENCE_SECONDS, deadline))
+        if descriptor is None and time.monotonic() < deadline:
+            say(f"waiting for another program, which keeps {path!r} locked")
+            descriptor = _locked(file, deadline)
     except OSError as error:
         raise EditConflict(f"{path!r} cannot be written: {reason_of(error)}") from error
     if descriptor is None:

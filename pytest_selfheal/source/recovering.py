@@ -49,15 +49,15 @@ def recover(
     if not journal.is_there(state_dir):
         return None
     with project_lock(state_dir, lock_timeout_seconds, say):
-        return put_in_order(root, state_dir, time.monotonic() + lock_timeout_seconds)
+        return put_in_order(root, state_dir, time.monotonic() + lock_timeout_seconds, say)
 
 
-def put_in_order(root: Path, state_dir: Path, deadline: float) -> str | None:
+def put_in_order(root: Path, state_dir: Path, deadline: float, say: Say) -> str | None:
     """Do what `recover` does, under the project's lock."""
     entries = journal.read_journal(state_dir, root)
     there = [entry for entry in entries if (root / entry.path).exists()]
     reals = {entry.path: (root / entry.path).resolve(strict=True) for entry in there}
-    with file_locks(reals, deadline):
+    with file_locks(reals, deadline, say):
         for entry in entries:
             _clear(entry, (root / entry.path).resolve())
         said = _settled(entries, reals)

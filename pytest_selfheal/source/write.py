@@ -75,12 +75,12 @@ def write_edits(
     deadline = time.monotonic() + lock_timeout_seconds
     with project_lock(state_dir, lock_timeout_seconds, say):
         if journal.is_there(state_dir):
-            put_in_order(root, state_dir, deadline)
+            put_in_order(root, state_dir, deadline, say)
         for edit in edits:
             _refuse(root, edit.path)
         _refuse_doubles(root, edits)
         reals = {edit.path: (root / edit.path).resolve(strict=True) for edit in edits}
-        with file_locks(reals, deadline):
+        with file_locks(reals, deadline, say):
             swaps = [
                 _Swap(path=edit.path, real=reals[edit.path], old=edit.before, new=edit.after)
                 for edit in _unwritten(root, edits)

@@ -102,6 +102,7 @@ def test_a_run_on_a_full_disk_keeps_its_code_elsewhere(small_disk: Path, tmp_pat
     assert reason.endswith("(No space left on device: make room and run again)")
     assert Path(patch).is_relative_to(project.temporary)
     assert "+    return 1" in Path(patch).read_text()
+    assert Path(patch).parent.stat().st_mode & 0o777 == 0o700
     left = [path.name for path in project.root.rglob("*") if path.name.startswith(".")]
     assert set(left) == {".pytest_cache"}
 
@@ -159,6 +160,12 @@ def test_the_file_itself_is_locked_for_runs_with_other_rootdirs(root: Path) -> N
     try:
         with pytest.raises(EditConflict, match=r"'a\.py' is not written: another program keeps it"):
             write_edits(root, [EDIT], state_dir=root / "state", lock_timeout_seconds=0.1)
+        said: list[str] = []
+        with pytest.raises(EditConflict, match="another program keeps it"):
+            write_edits(
+                root, [EDIT], state_dir=root / "state", lock_timeout_seconds=1.2, say=said.append
+            )
+        assert said == ["waiting for another program, which keeps 'a.py' locked"]
     finally:
         os.close(descriptor)
     write_edits(root, [EDIT], state_dir=root / "state")

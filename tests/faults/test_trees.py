@@ -16,6 +16,9 @@ from pytest_selfheal.errors import EditConflict
 from pytest_selfheal.model.prompt import render
 from pytest_selfheal.records import Edit, Question
 from pytest_selfheal.source.find import find_in_project
+from pytest_selfheal.source.journal import Entry, write_journal
+from pytest_selfheal.source.recovering import recover
+from pytest_selfheal.source.replacing import new_name
 from pytest_selfheal.source.write import check_writable, write_edits
 from tests.harness import Project, python, require
 from tests.scripted_server import ScriptedServer, targets_of
@@ -187,6 +190,17 @@ def test_two_names_of_one_file_with_an_edit_each(tmp_path: Path) -> None:
     ]
     held = {name: (tmp_path / name).read_bytes() for name in ("a.py", "b.py", "c.py", "d.py")}
     assert held == {"a.py": NEW, "b.py": NEW, "c.py": NEW, "d.py": OLD}
+
+
+def test_a_heal_of_two_names_of_one_file_that_was_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_bytes(OLD)
+    (tmp_path / "b.py").hardlink_to(tmp_path / "a.py")
+    entries = [
+        Entry(path=path, temporary=new_name(), before=OLD, after=NEW) for path in ("a.py", "b.py")
+    ]
+    write_journal(tmp_path, entries)
+    said = recover(tmp_path, tmp_path, lock_timeout_seconds=5)
+    assert said == "a heal was cut off before it wrote; nothing of it is left: 'a.py', 'b.py'"
 
 
 def access_list(*, mine: int, of_1234: int, mask: int) -> bytes:
