@@ -64,6 +64,19 @@ def test_keeps_the_mode(root, state_dir, mode):
     assert stat.S_IMODE((root / "b.py").stat().st_mode) == mode
 
 
+@pytest.mark.parametrize(("mode", "lost"), [(0o600, []), (0o644, ["its mode"])])
+def test_a_file_system_that_refuses_modes(root, state_dir, monkeypatch, mode, lost):
+    (root / "b.py").chmod(mode)
+
+    def refused(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", refused)
+    notes = write_edits(root, [edit("b.py")], state_dir=state_dir)
+    assert (root / "b.py").read_bytes() == NEW
+    assert notes == [f"'b.py' was written, but could not keep {each}" for each in lost]
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may chown")
 def test_keeps_the_owner(root, state_dir):
     os.chown(root / "b.py", 1234, 4321)

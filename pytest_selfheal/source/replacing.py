@@ -149,8 +149,11 @@ def _copy_attributes(real: Path, temporary: Path) -> list[str]:
             mode &= ~(stat.S_ISUID | stat.S_ISGID)
     if hasattr(os, "listxattr"):
         lost += _copy_extended(real, temporary)
-    # After chown, which clears the set-user-id bits.
-    temporary.chmod(mode)
+    try:  # after chown, which clears the set-user-id bits
+        temporary.chmod(mode)
+    except OSError:  # FAT, and shared folders of virtual machines, know few modes or none
+        if stat.S_IMODE(temporary.stat().st_mode) != mode:
+            lost.append("its mode")
     return lost
 
 
