@@ -51,6 +51,8 @@ class Delivery:
         self._heal = heal
         self._say = say
         self._seen = preparation.stamps
+        self._restless: set[str] = set()
+        """Data that changed before: a log would have everything verified again for ever."""
 
     def catch_up(self) -> None:
         """Where the project changed meanwhile, make the edits anew and verify them there.
@@ -61,9 +63,11 @@ class Delivery:
         for _ in range(MAX_ROUNDS):
             if not heal.confirmed:
                 return
-            changed = changed_files(heal.kit, heal.confirmed, self._seen)
+            data = self._data() - self._restless
+            changed = changed_files(heal.kit, heal.confirmed, self._seen, data)
             if not changed:
                 return
+            self._restless |= data & changed.keys()
             names = ", ".join(sorted(changed)[:3]) + (", …" if len(changed) > 3 else "")
             self._say(f"changed meanwhile: {names}; verifying again")
             self._seen = stamps(heal.kit.root)
@@ -130,6 +134,10 @@ class Delivery:
         keys = list(self._heal.confirmed)
         self._skip(dict.fromkeys(keys, reason), self._heal.kit, self._heal.confirmed)
         self._heal.confirmed = {}
+
+    def _data(self) -> set[str]:
+        """The files that are no code and were seen to be opened by the tests."""
+        return {path for test in self._heal.board.tests.values() for path in test.result.opened}
 
     def _verify_again(self, kit: Kit, first_changed: str) -> None:
         heal = self._heal

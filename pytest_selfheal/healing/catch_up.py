@@ -22,17 +22,24 @@ from pytest_selfheal.source.parsing import UnparsableError, is_trivial_body, par
 
 
 def changed_files(
-    kit: Kit, confirmed: Mapping[str, Piece], seen: Mapping[str, Stamp]
+    kit: Kit,
+    confirmed: Mapping[str, Piece],
+    seen: Mapping[str, Stamp],
+    data: Collection[str] = (),
 ) -> dict[str, bytes | None]:
-    """The Python files that are other ones than at the beginning, and what they hold.
+    """The files that are other ones than at the beginning, and what those with stubs hold.
 
-    Of those that hold stubs the content counts, of the rest whether they were written. A
-    file that holds its healed content already counts as it was.
+    Of these the content counts, of the other Python files, and of data, whether they were
+    written. A file that holds its healed content already counts as it was.
 
     Args:
         kit: The tools of the run, with the files as they were read.
         confirmed: The code that is to be written.
         seen: All files at the beginning, see `stamps`.
+        data: Those that are no Python and count.
+
+    Returns:
+        For a file with stubs its content, None where it is gone; None for any other.
     """
     now = stamps(kit.root)
     written = kit.overlay(confirmed)
@@ -42,8 +49,8 @@ def changed_files(
             content = _read(kit.root / path)
             if content != kit.sources[path] and (content is None or content != written.get(path)):
                 changed[path] = content
-        elif seen.get(path) != now.get(path):
-            changed[path] = _read(kit.root / path)
+        elif seen.get(path) != now.get(path) and (path.endswith(".py") or path in data):
+            changed[path] = None
     return changed
 
 
@@ -71,7 +78,7 @@ def catch_up(
     Args:
         kit: The tools of the run.
         confirmed: The code that is to be written.
-        changed: Files that are other ones now, None for one that is gone.
+        changed: The files that are other ones now, see `changed_files`.
     """
     sources = dict(kit.sources)
     stubs = dict(kit.stubs)

@@ -11,9 +11,9 @@ Stamp = tuple[int, int, int]
 
 
 def stamps(root: Path) -> dict[str, Stamp]:
-    """The project's Python files as they are."""
+    """The project's files as they are, hidden ones left out."""
     found = {}
-    for path in project_files(root):
+    for path in project_files(root, every_kind=True):
         stamp = stamp_of(root / path)
         if stamp is not None:
             found[path] = stamp

@@ -192,6 +192,7 @@ def _result(
     own = (key for each in reports for key in each["entered"])
     entered = tuple(dict.fromkeys([*at_import, *own]))
     is_check = _own_name(nodeid) == CHECKS
+    opened = tuple(dict.fromkeys(path for each in reports for path in each.get("opened", ())))
     for phase in _PHASES:
         seen = [each for each in reports if each["when"] == phase]
         outcome = _outcome(seen)
@@ -210,10 +211,12 @@ def _result(
             longrepr=_longrepr(told),
             exception=next((name for each in told if (name := each.get("exception"))), ""),
             entered=entered,
-            opened=tuple(path for each in reports for path in each.get("opened", ())),
+            opened=opened,
             is_check=is_check,
         )
-    return TestResult(nodeid=nodeid, outcome="passed", entered=entered, is_check=is_check)
+    return TestResult(
+        nodeid=nodeid, outcome="passed", entered=entered, opened=opened, is_check=is_check
+    )
 
 
 def _outcome(reports: Sequence[dict[str, Any]]) -> Outcome:

@@ -322,8 +322,9 @@ class Recorder:
         }
         if subtest is not None:
             record["subtest"] = subtest
-        if outcome == "failed":
+        if outcome == "failed" or report.when == "teardown":
             record["opened"] = list(self._opened)
+        if outcome == "failed":
             if subtest is None or self._subtests <= MAX_SUBTESTS:
                 shortened = self._reports.shortened
                 record["longrepr"] = shortened(text, LONGREPR_CHARACTERS) + shortened(

@@ -5,6 +5,7 @@ The server's answers are where time passes in a run, so each change is made in o
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +121,57 @@ def test_another_file_that_the_tests_reach(project: Project) -> None:
     assert run.statuses() == {DOUBLE: "skipped"}
     assert run.changed.keys() == {"extra.py"}
     assert "not seen green after 'extra.py' changed meanwhile" in run.stubs[DOUBLE]["reason"]
+
+
+def test_data_that_the_tests_open(project: Project) -> None:
+    require("bubblewrap")
+    test = """
+        import pathlib
+        import mod
+
+
+        def test_double():
+            number = int(pathlib.Path(__file__).with_name("number.txt").read_text())
+            assert mod.double(number) == 6
+    """
+    project.write({"test_mod.py": test, "number.txt": "3"})
+    change = edited(project, "number.txt", "3", "4")
+    run = heal_during(project, change, "--selfheal-sandbox=bubblewrap")
+    assert run.status == 1, run.output
+    assert "changed meanwhile: number.txt; verifying again" in run.output
+    reason = run.stubs[DOUBLE]["reason"]
+    assert reason.startswith("not seen green after 'number.txt' changed meanwhile")
+    assert "+    return a * RATE" in kept_patch(project)
+
+
+def test_data_that_never_rests(project: Project) -> None:
+    """A log, say: it is caught up with once."""
+    test = """
+        import pathlib
+        import mod
+
+
+        def test_double():
+            with pathlib.Path(__file__).with_name("a.log").open("a") as log:
+                log.write("called")
+            assert mod.double(3) == 6
+    """
+    project.write({"test_mod.py": test, "a.log": "begun"})
+    done = threading.Event()
+
+    def write_on() -> None:
+        while not done.wait(0.2):
+            with (project.root / "a.log").open("a") as log:
+                log.write("served")
+
+    thread = threading.Thread(target=write_on)
+    try:
+        run = heal_during(project, thread.start)
+    finally:
+        done.set()
+        thread.join()
+    assert run.status == 0, run.output
+    assert run.output.count("verifying again") == 1
 
 
 @pytest.mark.parametrize(
