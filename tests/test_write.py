@@ -273,6 +273,14 @@ def test_a_file_that_is_mounted_by_itself(root, state_dir, monkeypatch):
     assert contents(root) == {"src/a.py": OLD, "b.py": OLD}
 
 
+def test_a_file_that_the_system_keeps_as_it_is(root, state_dir, monkeypatch):
+    """As `chattr +a` has it."""
+    fail_to_replace(monkeypatch, "b.py", OSError(errno.EPERM, "Operation not permitted"))
+    with pytest.raises(EditConflict, match=r"not permitted: look at the rights and attributes"):
+        write_edits(root, [edit("b.py")], state_dir=state_dir)
+    assert contents(root) == {"src/a.py": OLD, "b.py": OLD}
+
+
 def test_what_cannot_be_undone_is_done_by_the_next_run(root, state_dir, monkeypatch):
     """`a.py` is replaced, `b.py` cannot be, and then no file can be written any more."""
     fail_to_replace(monkeypatch, "b.py", OSError(errno.EIO, "Input/output error"), times=1)

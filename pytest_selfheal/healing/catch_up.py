@@ -41,7 +41,7 @@ def changed_files(
     Returns:
         For a file with stubs its content, None where it is gone; None for any other.
     """
-    now = stamps(kit.root)
+    now = stamps(kit.root, data)
     written = kit.overlay(confirmed)
     changed: dict[str, bytes | None] = {}
     for path in dict.fromkeys([*seen, *now, *kit.sources]):
@@ -49,7 +49,7 @@ def changed_files(
             content = _read(kit.root / path)
             if content != kit.sources[path] and (content is None or content != written.get(path)):
                 changed[path] = content
-        elif seen.get(path) != now.get(path) and (path.endswith(".py") or path in data):
+        elif (path.endswith(".py") or path in data) and seen.get(path) != now.get(path):
             changed[path] = None
     return changed
 

@@ -281,4 +281,6 @@ def reason_of(error: OSError) -> str:
         return f"{said}: {_ONE_STEP}"
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
         return f"{said}: make room and run again"
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return f"{said}: look at the rights and attributes (lsattr) of it and its folder"
     return said
