@@ -168,7 +168,7 @@ def look_for_leftovers(count: Count, project: Project, pids: list[int]) -> None:
     # pytest itself keeps the folders of the last tests.
     left += [each for each in project.temporary.iterdir() if "pytest-of-" not in each.name]
     state = project.root / ".pytest_cache" / "selfheal"
-    left += [path for path in state.iterdir() if path.name.startswith("heal.journal")]
+    left += state.glob("heal.journal*")
     try:
         with project_lock(state, 0.5, lambda _: None):
             pass
