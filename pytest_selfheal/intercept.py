@@ -46,8 +46,8 @@ class Interceptor:
             explained: A target that is to be told about, in the place of a heal.
 
         Raises:
-            UsageError: The recording cannot be used, a review has nobody to ask, or there
-                is no such target.
+            UsageError: The recording cannot be used, a review has nobody to ask, there is
+                no such target, or this process may not have the memory.
         """
         self._config = config
         self._settings = settings
@@ -73,6 +73,16 @@ class Interceptor:
             self._check_terminal()
         if settings.replay is not None:
             self._check_recording()
+        if settings.mode != "check":
+            self._check_room()
+
+    def _check_room(self) -> None:
+        from pytest_selfheal.room import room_problem, spare_room
+
+        spare_room()
+        problem = room_problem(self._settings.jobs, is_before_tests=True)
+        if problem:
+            raise UsageError(problem)
 
     def _check_terminal(self) -> None:
         from pytest_selfheal.assemble import uncaptured
