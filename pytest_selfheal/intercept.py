@@ -285,21 +285,29 @@ class Interceptor:
         # the middle of one thread's `ast.parse` lets another's in, which Python 3.11 does
         # not survive.
         gc.freeze()
+        from pytest_selfheal.interrupts import Interrupts
         from pytest_selfheal.preparation import Preparation
 
-        self._preparation = Preparation(self._config, self._settings, self._sys_path)
-        with contextlib.suppress(Exception):  # raised again where it is reported
-            self._preparation.wait()
-        # Imported only now: the first sandbox is started meanwhile.
-        from pytest_selfheal.conduct import Conduct
+        with Interrupts() as interrupts:
+            try:
+                self._preparation = Preparation(self._config, self._settings, self._sys_path)
+                # Whatever it raises is raised again where it is reported.
+                with contextlib.suppress(Exception, KeyboardInterrupt), interrupts.allowed():
+                    self._preparation.wait()
+                # Imported only now: the first sandbox is started meanwhile.
+                from pytest_selfheal.conduct import Conduct
 
-        conduct = Conduct(
-            self._config, self._settings, self._record(), self._preparation, self._started
-        )
-        try:
-            report = conduct.run(exitstatus)
-        finally:
-            self._abandon()
+                conduct = Conduct(
+                    self._config,
+                    self._settings,
+                    self._record(),
+                    self._preparation,
+                    self._started,
+                    interrupts,
+                )
+                report = conduct.run(exitstatus)
+            finally:
+                self._abandon()
         conduct.retell()
         return report
 

@@ -126,10 +126,10 @@ class Preparation:
         return fresh
 
     def close(self) -> None:
-        """End what was started."""
+        """End what was started; once more where an interrupt cut that off."""
         with self._lock:
             self._closed = True
-            pool, self.pool = self.pool, None
+            pool = self.pool
         if pool is not None:
             pool.close()
         with contextlib.suppress(Exception):  # at the end nothing depends on it
