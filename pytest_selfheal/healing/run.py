@@ -31,7 +31,7 @@ from pytest_selfheal.healing.runs import Ran, run_tests
 from pytest_selfheal.healing.session import Healed, SessionRecord
 from pytest_selfheal.healing.snapshot import Snapshot
 from pytest_selfheal.healing.trace import trace
-from pytest_selfheal.records import Piece, TestResult
+from pytest_selfheal.records import Piece
 
 WEAKLY_PROVEN = 2
 """Code that no more green tests than these have entered may well be wrong."""
@@ -166,7 +166,7 @@ class Heal:
         label = f"{len(tests)} failing tests" if len(tests) != 1 else tests[0]
         self.kit.progress.stage(label, 0, 0, "tracing")
         try:
-            self.board.record(self._traced(tests), Code())
+            self.board.record(trace(self.kit, tests, self.suite_seconds()), Code())
             if self.board.waits_for_living():
                 self._trace_guards()
         finally:
@@ -182,14 +182,10 @@ class Heal:
         self.knows_guards = True
         tests = [test for test in self.record.passed if test not in self.board.tests]
         if tests:
-            passed = self._traced(tests)
+            passed = trace(self.kit, tests, self.suite_seconds())
             self.board.record(
                 (each for each in passed if each.outcome == "passed"), self.board.code
             )
-
-    def _traced(self, tests: Sequence[str]) -> Sequence[TestResult]:
-        with self.kit.interrupts.allowed():  # nothing is noted meanwhile
-            return trace(self.kit, tests, self.suite_seconds())
 
     def _heal_groups(self, executor: Executor) -> None:
         running: dict[Future[GroupEnd], Group] = {}
