@@ -193,9 +193,10 @@ class Count:
         """Right after a kill: each file is old or new, and compiles."""
         self.found["kill points"] += 1
         for path, content in zip(scene.paths, scene.contents(), strict=True):
-            if content not in (OLD, NEW):
+            if content in (OLD, NEW):
+                compile(content, path, "exec")
+            else:
                 self.wrong("torn files", f"{where}: {path}")
-            compile(content, path, "exec")
 
     def finish(self, scene: Scene, where: str) -> None:
         """The next run puts in order, heals what is not healed, and leaves nothing."""
