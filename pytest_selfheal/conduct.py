@@ -52,6 +52,7 @@ class Conduct:
         record: SessionRecord,
         preparation: Preparation,
         started: float,
+        interrupts: Interrupts,
     ) -> None:
         self._config = config
         self._settings = settings
@@ -65,20 +66,21 @@ class Conduct:
         self._diffs: dict[str, str] = {}
         self._patch: str | None = None
         self._written = False
-        self._interrupts = Interrupts()
+        self._interrupts = interrupts
 
     def run(self, exitstatus: int) -> HealReport:
         """Heal, write as the mode says, and report. Never raises for what others do."""
         backend, verifications = None, 0
         try:
-            with self._interrupts:
-                self._outlive_output()
-                if self._reporter is not None:
-                    self._reporter.ensure_newline()
-                with self._interrupts.allowed():
-                    self._preparation.wait()
-                if self._preparation.found.stubs:
-                    self._run()
+            self._outlive_output()
+            if self._reporter is not None:
+                self._reporter.ensure_newline()
+            if self._interrupts.received:  # one that came before there was anybody to tell of it
+                raise KeyboardInterrupt
+            with self._interrupts.allowed():
+                self._preparation.wait()
+            if self._preparation.found.stubs:
+                self._run()
         except KeyboardInterrupt:
             self._interrupts.received.append(signal.SIGINT)
         except SelfHealError as error:

@@ -65,11 +65,12 @@ def explain(
     from pytest_selfheal.healing.explain import first_prompts
     from pytest_selfheal.healing.groups import key_of
     from pytest_selfheal.healing.run import Heal
+    from pytest_selfheal.interrupts import Interrupts
     from pytest_selfheal.report.progress import Progress
 
     try:
         preparation.wait()
-        conduct = Conduct(config, settings, record, preparation, started)
+        conduct = Conduct(config, settings, record, preparation, started, Interrupts())
         with Progress(io.StringIO(), verbosity=-1) as progress:
             kit = conduct.kit(preparation.found, progress)
             if stub is None:

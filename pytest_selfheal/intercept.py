@@ -46,8 +46,8 @@ class Interceptor:
             explained: A target that is to be told about, in the place of a heal.
 
         Raises:
-            UsageError: The recording cannot be used, a review has nobody to ask, or there
-                is no such target.
+            UsageError: The recording cannot be used, a review has nobody to ask, there is
+                no such target, or this process may not have the memory.
         """
         self._config = config
         self._settings = settings
@@ -73,6 +73,16 @@ class Interceptor:
             self._check_terminal()
         if settings.replay is not None:
             self._check_recording()
+        if settings.mode != "check":
+            self._check_room()
+
+    def _check_room(self) -> None:
+        from pytest_selfheal.room import room_problem, spare_room
+
+        spare_room()
+        problem = room_problem(self._settings.jobs, is_before_tests=True)
+        if problem:
+            raise UsageError(problem)
 
     def _check_terminal(self) -> None:
         from pytest_selfheal.assemble import uncaptured
@@ -275,21 +285,29 @@ class Interceptor:
         # the middle of one thread's `ast.parse` lets another's in, which Python 3.11 does
         # not survive.
         gc.freeze()
+        from pytest_selfheal.interrupts import Interrupts
         from pytest_selfheal.preparation import Preparation
 
-        self._preparation = Preparation(self._config, self._settings, self._sys_path)
-        with contextlib.suppress(Exception):  # raised again where it is reported
-            self._preparation.wait()
-        # Imported only now: the first sandbox is started meanwhile.
-        from pytest_selfheal.conduct import Conduct
+        with Interrupts() as interrupts:
+            try:
+                self._preparation = Preparation(self._config, self._settings, self._sys_path)
+                # Whatever it raises is raised again where it is reported.
+                with contextlib.suppress(Exception, KeyboardInterrupt), interrupts.allowed():
+                    self._preparation.wait()
+                # Imported only now: the first sandbox is started meanwhile.
+                from pytest_selfheal.conduct import Conduct
 
-        conduct = Conduct(
-            self._config, self._settings, self._record(), self._preparation, self._started
-        )
-        try:
-            report = conduct.run(exitstatus)
-        finally:
-            self._abandon()
+                conduct = Conduct(
+                    self._config,
+                    self._settings,
+                    self._record(),
+                    self._preparation,
+                    self._started,
+                    interrupts,
+                )
+                report = conduct.run(exitstatus)
+            finally:
+                self._abandon()
         conduct.retell()
         return report
 

@@ -20,7 +20,7 @@ _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Interrupts:
-    """A context manager around a heal. Without it, everything is as Python does it."""
+    """A context manager around a heal and its end. Without it, all is as Python does it."""
 
     def __init__(self) -> None:
         self.received: list[int] = []

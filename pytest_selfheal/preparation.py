@@ -14,9 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_selfheal.assemble import start_model, start_pool, warm_up, workspace_of
-from pytest_selfheal.errors import ModelUnavailable, SandboxFailed
+from pytest_selfheal.errors import ModelUnavailable, SandboxFailed, UsageError
 from pytest_selfheal.model.escalating import ask_second
 from pytest_selfheal.records import FoundStubs, ModelUsage, Reply
+from pytest_selfheal.room import room_problem
 
 if TYPE_CHECKING:
     import pytest
@@ -125,10 +126,10 @@ class Preparation:
         return fresh
 
     def close(self) -> None:
-        """End what was started."""
+        """End what was started; once more where an interrupt cut that off."""
         with self._lock:
             self._closed = True
-            pool, self.pool = self.pool, None
+            pool = self.pool
         if pool is not None:
             pool.close()
         with contextlib.suppress(Exception):  # at the end nothing depends on it
@@ -162,6 +163,9 @@ class Preparation:
         self.found = find_in_project(self.workspace.root)
         if not self.found.stubs:
             return
+        problem = room_problem(self._settings.jobs, is_before_tests=False)
+        if problem:  # the tests took what there was
+            raise UsageError(problem)
         pool = start_pool(self._config, self._settings, self.workspace)
         with self._lock:
             if not self._closed:

@@ -82,6 +82,11 @@ class TestGroups:
         assert names(of.healed().confirmed) == many
         assert asked(of) == ["d", "gh", "abcefi"]
 
+    def test_those_that_end_together_are_taken_as_they_began(self) -> None:
+        of = world({name: reach(name) for name in LETTERS[:20]}, jobs=20)
+        heal = of.healed()  # in this thread, so that all have ended before one is waited for
+        assert list(heal.board.history) == [key for group in of.requests for key in group]
+
     @pytest.mark.parametrize("wrong", ["a", "h", "m"])
     def test_a_wrong_one_among_many_is_found_in_whatever_part_it_is(self, wrong: str) -> None:
         many = LETTERS[:14]

@@ -5,28 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pytest_selfheal.errors import EditConflict, SandboxFailed, Unusable
 from pytest_selfheal.healing.board import Board, Group, GroupEnd, and_above
 from pytest_selfheal.healing.code import Code
 from pytest_selfheal.healing.confirm import (
     Confirmation,
-    Objection,
     Selection,
     confirm,
     guilty_of_breaking,
 )
 from pytest_selfheal.healing.group_loop import heal_group, label_of
 from pytest_selfheal.healing.guilt import guilty
-from pytest_selfheal.healing.judge import last_error_line, tracebacks
+from pytest_selfheal.healing.judge import last_error_line
 from pytest_selfheal.healing.kit import Kit
 from pytest_selfheal.healing.network import network_note
+from pytest_selfheal.healing.refute import (
+    refused,
+    refute,
+    refute_broken,
+    refute_in_the_way,
+)
 from pytest_selfheal.healing.runs import Ran, run_tests
 from pytest_selfheal.healing.session import Healed, SessionRecord
 from pytest_selfheal.healing.snapshot import Snapshot
 from pytest_selfheal.healing.trace import trace
-from pytest_selfheal.records import Attempt, Piece, RunOutcome, TestResult, Verdict
+from pytest_selfheal.records import Piece
 
 WEAKLY_PROVEN = 2
 """Code that no more green tests than these have entered may well be wrong."""
@@ -195,7 +200,7 @@ class Heal:
                 self.kit.pool.prepare(len(running) + 1)
                 with self.kit.interrupts.allowed():
                     done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
+                for future in [each for each in running if each in done]:  # as they began
                     self._take(running.pop(future), future.result())
             elif not self._rerun_stale() and not self.board.blame():
                 return
@@ -213,7 +218,7 @@ class Heal:
     def _take(self, group: Group, end: GroupEnd) -> None:
         self.kit.progress.drop(label_of(self.kit, group))
         problem = self._conflict(end)
-        self.board.take(end if problem is None else _refused(end, problem))
+        self.board.take(end if problem is None else refused(end, problem))
         for key in group.keys:
             if key in self.board.failed:
                 target = self.kit.stubs[key].target
@@ -244,8 +249,7 @@ class Heal:
             return True
         in_the_way = guilty(list(code), lambda keys: self._problem_of(code.only(keys)) is not None)
         for key in in_the_way[-1:]:  # the rest of them may stay without it
-            attempt = replace(self._failed(key, why=problem, traceback=problem), verdict="unusable")
-            self.board.take_back(key, attempt)
+            refute_in_the_way(self.board, key, problem)
         return False
 
     def _rerun_stale(self) -> bool:
@@ -262,7 +266,7 @@ class Heal:
         ran = run(code)
         self.board.record(ran.results, code, tests, ran.cut)
         if ran.broken is not None:
-            self._refute_broken(ran.broken, guilty_of_breaking(code, run, ran.broken))
+            refute_broken(self.board, ran.broken, guilty_of_breaking(code, run, ran.broken))
         return True
 
     def snapshot(self, group: Group) -> Snapshot:
@@ -306,12 +310,12 @@ class Heal:
         """Take note of a confirming run; True where it objects to none of the code."""
         self.sandbox_only = tuple(dict.fromkeys([*self.sandbox_only, *found.sandbox_only]))
         if found.broken is not None:
-            self._refute_broken(found.broken, found.guilty)
+            refute_broken(self.board, found.broken, found.guilty)
             return False
         self.board.set_flaky(each.nodeid for each in found.flaky)
         self.board.record(found.flaky, pieces)
         if found.objections:
-            self._refute(found, pieces)
+            refute(self.board, found, pieces)
             return False
         known = [each for each in found.results if each.nodeid in self.board.tests]
         flaky = self.board.flaky
@@ -357,64 +361,6 @@ class Heal:
             entered={nodeid: list(state.seen) for nodeid, state in board.tests.items()},
         )
 
-    def _refute(self, found: Confirmation, pieces: Mapping[str, Piece]) -> None:
-        """Turn what the confirmation saw into failed attempts of the code to blame."""
-        blamed: dict[str, list[Objection]] = {}
-        for objection in found.objections:
-            for key in objection.keys or self._suspects(objection.result, pieces):
-                blamed.setdefault(key, []).append(objection)
-        for key, objections in blamed.items():
-            results = [each.result for each in objections]
-            said = last_error_line(results[0].longrepr) or results[0].outcome
-            attempt = self._failed(
-                key,
-                why=f"breaks {results[0].nodeid}: {said}",
-                traceback=f"(in the confirming run, in order {found.seed})\n{tracebacks(results)}",
-                ending=objections[0].ending,
-                red=results,
-            )
-            for result in results:
-                self.board.refute([key], result, attempt)
-
-    def _suspects(self, result: TestResult, pieces: Mapping[str, Piece]) -> Sequence[str]:
-        known = self.board.tests.get(result.nodeid)
-        entered = dict.fromkeys([*result.entered, *(known.seen if known is not None else ())])
-        return self.board.relation.suspects([key for key in entered if key in pieces]) or list(
-            pieces
-        )
-
-    def _refute_broken(self, outcome: RunOutcome, keys: Sequence[str]) -> None:
-        """Take back code with which a run does not end in order."""
-        for key in keys:
-            why = f"the run of all tests did not end in order: {outcome.why}"
-            attempt = self._failed(key, why=why, traceback=outcome.output or why, ending=outcome)
-            # What it printed says which case it was in, as may be.
-            attempt = replace(attempt, printed=outcome.output)
-            self.board.take_back(key, attempt)
-
-    def _failed(
-        self,
-        key: str,
-        *,
-        why: str,
-        traceback: str,
-        ending: RunOutcome | None = None,
-        red: Sequence[TestResult] = (),
-    ) -> Attempt:
-        """A stub's last attempt as one that failed."""
-        history = self.board.history.get(key, ())
-        verdict: Verdict = "failed"
-        if (
-            ending is not None
-            and ending.ending != "completed"
-            and ending.ending != "sandbox-failed"
-        ):
-            verdict = ending.ending
-        last = history[-1] if history else Attempt(verdict=verdict)
-        return replace(
-            last, verdict=verdict, why=why[:300], traceback=traceback, red=tuple(red), printed=""
-        )
-
     def _leans_on(self, nodeid: str, pieces: Mapping[str, Piece]) -> bool:
         state = self.board.tests[nodeid]
         return (
@@ -435,10 +381,3 @@ class Heal:
     def suite_seconds(self) -> float:
         """Enough for the whole selection in a slower place, never less than the limit."""
         return self.kit.settings.limits.timeout_seconds + 4 * self.record.seconds
-
-
-def _refused(end: GroupEnd, why: str) -> GroupEnd:
-    """The same group, whose code does not go together with what others found meanwhile."""
-    last = end.attempts[-1]
-    attempt = replace(last, verdict="unusable", why=why[:300], traceback=why)
-    return GroupEnd(group=end.group, attempts=(*end.attempts[:-1], attempt))

@@ -10,7 +10,6 @@ import json
 import math
 import os
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 from filelock import FileLock, Timeout
 
 from pytest_selfheal.errors import UsageError
+from pytest_selfheal.temporary import is_gone
 
 _LOCK_SECONDS = 30.0
 _DAYS_KEPT = 3
@@ -168,9 +168,9 @@ class DayAccount:
 
     def _write(self, days: Mapping[str, Book]) -> None:
         kept = dict(sorted(days.items())[-_DAYS_KEPT:])
-        temporary = self._path.with_name(f".spent-{os.getpid()}-{uuid.uuid4().hex}")
+        temporary = self._path.with_name(".spent")  # the lock is held; one that was left is used
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_as_json(kept).encode())
                 file.flush()
@@ -200,15 +200,7 @@ def today() -> str:
 def _is_gone(ticket: str) -> bool:
     """Whether the process that a ticket begins with has ended."""
     pid = ticket.partition("-")[0]
-    if os.name != "posix" or not pid.isdecimal() or not 0 < int(pid) < 2**31:
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return pid.isdecimal() and is_gone(int(pid))
 
 
 def _as_json(days: Mapping[str, Book]) -> str:

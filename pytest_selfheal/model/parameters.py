@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Any
 
 from pytest_selfheal.model.wire import Api
+from pytest_selfheal.temporary import temporary_beside
 
 # What a parameter may be called in a service's answer, and by which name it is kept.
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -170,7 +171,7 @@ def _remember(path: Path | None, names: set[str]) -> None:
         return
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}-{os.getpid()}")
+        temporary = temporary_beside(path)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             json.dump(sorted(names), file)

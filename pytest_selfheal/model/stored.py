@@ -190,7 +190,7 @@ class StoringModel:
             }
         ).encode()
         path = self._folder / f"{key}.json"
-        temporary = self._folder / f".{key}-{os.getpid()}"
+        temporary = self._folder / f".{key}"  # its lock is held; one that was left is used
         with suppress(OSError):
             try:
                 descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

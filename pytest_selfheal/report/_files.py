@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from pytest_selfheal.errors import SelfHealError
+from pytest_selfheal.temporary import temporary_beside
 
 
 def is_mbox(path: str | Path) -> bool:
@@ -26,9 +27,9 @@ def write_whole(path: Path, content: bytes, what: str) -> None:
         SelfHealError: It cannot be written; one line.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = temporary_beside(target)
         try:
             # Opened as any file is, so that the user's umask decides who may read it.
             temporary.write_bytes(content)

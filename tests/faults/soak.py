@@ -160,15 +160,17 @@ def round_of(
 
 
 def look_for_leftovers(count: Count, project: Project, pids: list[int]) -> None:
-    """Containers, processes, locks and files that no run owns any more."""
+    """Containers, processes, control groups, locks and files that no run owns any more."""
     if not eventually(30, lambda: not processes_of(project)):
         count.wrong("leftovers", f"{processes_of(project)}")
     left: list[object] = [each for pid in pids for each in containers_of(pid)]
+    groups = Path("/sys/fs/cgroup")
+    left += [each for pid in pids for each in groups.rglob(f"pytest-selfheal-{pid}-*")]
     left += [path for path in project.root.rglob("*") if path.suffix in (".tmp", ".swp")]
     # pytest itself keeps the folders of the last tests.
     left += [each for each in project.temporary.iterdir() if "pytest-of-" not in each.name]
     state = project.root / ".pytest_cache" / "selfheal"
-    left += [path for path in state.iterdir() if path.name.startswith("heal.journal")]
+    left += state.glob("heal.journal*")
     try:
         with project_lock(state, 0.5, lambda _: None):
             pass
@@ -186,9 +188,8 @@ def contents(project: Project) -> list[bytes]:
 def start(
     project: Project, server: ScriptedServer, number: int, sandbox: str
 ) -> subprocess.Popen[str]:
-    """One of the runs: of all the tests or of some, every other one with workers of xdist."""
-    arguments = [f"--selfheal-sandbox={sandbox}", "--selfheal-jobs=2", "--tb=no"]
-    arguments += ["-n", "2"] if number % 2 else ["-n", "0"]
+    """One of the runs: of all the tests or of some, with two workers of xdist."""
+    arguments = [f"--selfheal-sandbox={sandbox}", "--selfheal-jobs=2", "--tb=no", "-n", "2"]
     if number % 4:
         arguments += [f"test_mod{file}.py" for file in range(FILES) if file != number % FILES]
     command = project.command(*arguments, server=server)

@@ -1,4 +1,4 @@
-"""Terminals that close, readers that go, memory that runs out, clocks that jump.
+"""Terminals that close, readers that go, clocks that jump.
 
 The scripted server's first answer is the moment at which each of it happens.
 """
@@ -21,7 +21,6 @@ import pytest
 
 from pytest_selfheal.interrupts import outlive
 from pytest_selfheal.source.locks import project_lock
-from pytest_selfheal.threads import DaemonExecutor
 from tests.faults.kill_points import Count
 from tests.faults.soak import look_for_leftovers
 from tests.faults.whole_runs import HEALED, answer, project
@@ -214,53 +213,3 @@ def test_a_stream_that_is_read_is_left_alone() -> None:
             os.write(stream.fileno(), b"x")
         outlive(stream)
         os.write(stream.fileno(), b"to nobody\n")
-
-
-# --- memory ----------------------------------------------------------------------------
-
-OUT_OF_MEMORY = """
-import os
-
-if "RUNS_OUT" in os.environ:
-    from pytest_selfheal import delivery
-
-    def write_edits(*_, **__):
-        raise MemoryError
-
-    delivery.write_edits = write_edits
-"""
-
-
-def test_memory_that_runs_out_in_the_middle(heals: Project) -> None:
-    heals.write({"conftest.py": OUT_OF_MEMORY})
-    with ScriptedServer(answer) as server:
-        run = heals.heal(SANDBOX, ONE, server=server, env={"RUNS_OUT": "1"})
-        assert run.status == 1
-        assert run.changed == {}
-        assert "there is not enough memory" in run.output
-        assert "internal error" not in run.output
-    count = Count()
-    look_for_leftovers(count, heals, [])
-    assert count.examples == []
-
-
-@pytest.mark.parametrize("threads_had", [0, 1])
-def test_threads_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch, threads_had: int) -> None:
-    """Those that there are do the work; where there is none, it is said and nothing hangs."""
-    executor = DaemonExecutor(4, "few")
-    hold = threading.Event()
-    done = [executor.submit(hold.wait) for _ in range(threads_had)]
-
-    def start(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", start)
-        if threads_had:
-            done += [executor.submit(hold.wait) for _ in range(3)]
-        else:
-            with pytest.raises(RuntimeError, match="can't start new thread"):
-                executor.submit(hold.wait)
-    hold.set()
-    executor.shutdown(wait=True)
-    assert [each.result(0) for each in done] == [True] * len(done)

@@ -48,12 +48,21 @@ def test_every_step_of_writing() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_every_step_of_writing_what_is_kept_beside_the_sources() -> None:
+    done = python("-m", "tests.faults.store_points")
+    assert done.stdout, done.stderr
+    counts = json.loads(done.stdout)
+    assert counts.pop("kill points") > 30
+    assert set(counts.pop("examples")) == set()
+    assert set(counts.values()) == {0}
+
+
 def test_what_counts_can_see_what_is_wrong(tmp_path: Path) -> None:
     """A torn file, half a heal, a file left: each is noticed."""
     scene = Scene(tmp_path / "project", ["a.py", "pkg/b.py"])
     count = Count()
     scene.set_up()
-    (scene.root / "a.py").write_bytes(NEW[:-9])
+    (scene.root / "a.py").write_bytes(NEW[:30])  # which is no Python
     count.look(scene, "here")
     scene.set_up()
     (scene.root / "a.py").write_bytes(NEW)

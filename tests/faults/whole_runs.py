@@ -31,6 +31,7 @@ CALLS = (
     "fsync,fdatasync,chmod,fchmod,fchmodat,chown,fchown,fchownat,truncate,ftruncate,link,linkat,"
     "symlink,symlinkat,setxattr,fsetxattr,utimensat,flock"
 )
+OPTIONS = ("--selfheal-sandbox=bubblewrap", "--selfheal-report=report.json")
 STUB = "# selfheal\ndef {name}(a: int) -> int:\n    ...\n"
 HEALED = "def {name}(a: int) -> int:\n    return a + {number}\n"
 SOURCES = {"mod.py": ("f", 1), "pkg/other.py": ("g", 2)}
@@ -99,7 +100,7 @@ class Runs:
         for path, text in self._texts(cut).items():
             if text not in self._allowed(path):
                 self.count.wrong("torn files", f"{where}: {path}")
-        run = cut.heal("--selfheal-sandbox=bubblewrap", server=self._server)
+        run = cut.heal(*OPTIONS, server=self._server)
         texts = self._texts(cut)
         if run.status or any(texts[path] != self._allowed(path)[1] for path in SOURCES):
             self.count.wrong("unfinished", f"{where}: {run.output[-600:]}")
@@ -117,7 +118,7 @@ class Runs:
     def _traced(self, one: Project, *arguments: str) -> tuple[int, list[str]]:
         log = one.root.with_name(f"{one.root.name}.strace")
         tracing = ["strace", "-y", "-s", "0", "-e", f"trace={CALLS}", "-o", str(log), *arguments]
-        command = one.command("--selfheal-sandbox=bubblewrap", server=self._server)
+        command = one.command(*OPTIONS, server=self._server)
         done = subprocess.run(
             [*tracing, *command],
             cwd=one.root,
