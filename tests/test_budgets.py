@@ -298,6 +298,17 @@ def test_a_new_day_begins_with_nothing_spent(tmp_path: Path) -> None:
         assert book.spent == Amount(requests=2)
 
 
+def test_a_day_before_those_that_are_kept_counts_as_well(tmp_path: Path) -> None:
+    """The clock was wrong for some days, and was set back."""
+    account = DayAccount(Caps(requests=1), tmp_path)
+    for day in ("2999-01-01", "2999-01-02", "2999-01-03", "2999-01-04"):
+        with account.open(day) as book:
+            book.reserve("a", Amount(requests=1), time.time() + 60)
+    model = BudgetedModel(CountingModel(), Caps(), day=account)
+    assert ask(model)
+    assert ask(BudgetedModel(CountingModel(), Caps(), day=account)) is None
+
+
 _PROCESS = """
 import sys
 from pathlib import Path
@@ -468,10 +479,12 @@ def test_money_without_a_price_is_a_misuse(project: Project, option: str, words:
     assert server.requests == []
 
 
-def test_a_corrupt_account_is_a_misuse(project: Project) -> None:
-    project.write({".pytest_cache/d/selfheal/limits/spent.json": "{"})
+@pytest.mark.parametrize("cache", [[], ["--cache-clear"]], ids=["kept", "cleared"])
+def test_a_corrupt_account_is_a_misuse(project: Project, cache: list[str]) -> None:
+    """Also where pytest's cache is cleared, which leaves the account as it is."""
+    project.write({".pytest_cache/selfheal/limits/spent.json": "{"})
     with ScriptedServer(REPLIES) as server:
-        run = project.heal(LANDLOCK, "-oselfheal_max_tokens_per_day=9", server=server)
+        run = project.heal(LANDLOCK, "-oselfheal_max_tokens_per_day=9", *cache, server=server)
     assert run.status == 4
     assert "the day's account" in run.output
     assert server.requests == []
