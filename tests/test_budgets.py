@@ -173,8 +173,21 @@ def test_a_service_that_counts_nothing_is_estimated() -> None:
     model = BudgetedModel(inner, Caps(tokens=1_000))
     while ask(model):
         pass
-    # 100 for the prompt and 100 for the reply, each; room for twice the prompt.
-    assert inner.requests == 4
+    # 134 for the prompt and 134 for the reply, each; room for twice the prompt.
+    assert inner.requests == 3
+
+
+def test_what_nobody_counted_is_in_the_budget_and_not_in_the_cost() -> None:
+    price = GivenPrice((Decimal(1), Decimal(1)))
+    lost = CountingModel(fails=ModelUnavailable("broken off", may_have_cost=True))
+    model = BudgetedModel(lost, Caps(nanodollars=20_000_000), price=price)
+    with pytest.raises(ModelUnavailable, match="broken off"):
+        ask(model)
+    assert model.usage().cost == 0.0
+    with pytest.raises(ModelUnavailable, match="broken off"):
+        ask(model)
+    with pytest.raises(BudgetExhausted, match=r"\$0\.0200 of \$0\.0200"):
+        model.ask("x", targets=["a"], attempt=1)
 
 
 def test_a_bound_is_sent_only_where_a_budget_or_the_user_wants_one() -> None:

@@ -211,6 +211,9 @@ def test_a_service_that_recovers_is_asked_again(project: Project) -> None:
     assert run.report is not None
     assert run.report["model"]["requests"] == 4, "each try is a request"
     assert run.verdicts(ADD) == ["passed"], "a fault is no attempt"
+    # The one that was dropped may have been answered; the one turned away was not.
+    assert run.report["model"]["uncounted_requests"] == 1
+    assert "nobody said what 1 request took (broken off, or answered without" in run.output
 
 
 # --- being ended -----------------------------------------------------------------------

@@ -17,7 +17,7 @@ from pytest_selfheal.errors import ModelUnavailable
 from pytest_selfheal.model.endpoint import endpoint_problem, is_openai, key_problem, shown
 from pytest_selfheal.model.openai_model import MAX_BODY_BYTES, OpenAIModel
 from pytest_selfheal.records import ModelUsage, Reply
-from tests.scripted_server import Fault, ScriptedServer, chat_body, responses_body, tokens
+from tests.scripted_server import Answer, Fault, ScriptedServer, chat_body, responses_body, tokens
 
 TARGET = "src/a.py::f"
 PROMPT = f"Write it.\n\nTarget: {TARGET}\n"
@@ -73,6 +73,28 @@ def test_a_reply_comes_back_with_its_tokens(api: Api, connect: Callable[..., Ope
         input_tokens=tokens(PROMPT),
         output_tokens=tokens(REPLY),
     )
+
+
+def test_a_reply_without_a_count_is_told_from_one_of_nothing(
+    connect: Callable[..., OpenAIModel], api: Api
+) -> None:
+    shape = chat_body if api == "chat" else responses_body
+    bare = Fault(body=json.dumps({**shape(REPLY), "usage": None}))
+    answers, under_way = [bare, REPLY, Fault(status=503)], []
+
+    def answer(prompt: str, targets: tuple[str, ...], number: int) -> Answer:
+        under_way.append(model.usage().uncounted_requests)
+        return answers[number - 1]
+
+    with ScriptedServer(answer) as server:
+        model = connect(server)
+        ask(model)
+        ask(model)
+        failure(model)
+    assert under_way == [1, 2, 2]
+    usage = model.usage()
+    assert (usage.requests, usage.uncounted_requests) == (3, 1)
+    assert usage.output_tokens == tokens(REPLY)
 
 
 def test_the_request_holds_the_prompt_and_nothing_it_should_not(
@@ -272,7 +294,9 @@ def test_each_fault_is_one_clear_line(
         error = failure(model)
     assert words in str(error)
     assert error.fatal is fatal
-    assert model.usage() == ModelUsage(name="scripted-1", requests=1)
+    # Nobody knows what a reply took that was on its way.
+    uncounted = int(error.may_have_cost)
+    assert model.usage() == ModelUsage(name="scripted-1", requests=1, uncounted_requests=uncounted)
 
 
 def chat_choice(**fields: Any) -> Callable[[dict[str, Any]], object]:

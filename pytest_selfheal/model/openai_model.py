@@ -122,12 +122,16 @@ class OpenAIModel:
                 fatal=True,
             )
         seconds = min(self._timeout_seconds, bound.seconds or self._timeout_seconds)
-        self._count(requests=1)
-        with self._service_errors(seconds, parameters):
-            body = self._body(client, encodable(prompt), parameters, seconds)
-            answer = read_answer(body, self.api)
-        self._count(usage=answer.usage)
+        self._count(requests=1, uncounted=1)
+        try:
+            with self._service_errors(seconds, parameters):
+                body = self._body(client, encodable(prompt), parameters, seconds)
+                answer = read_answer(body, self.api)
+        except ModelUnavailable as error:
+            self._count(uncounted=0 if error.may_have_cost else -1)
+            raise
         usage = answer.usage
+        self._count(usage=usage, uncounted=0 if usage == Usage() else -1)
         return replace(
             read_reply(answer.text, usage.input_tokens, usage.output_tokens),
             cached_tokens=usage.cached_tokens,
@@ -200,13 +204,14 @@ class OpenAIModel:
                 raise AnswerError(f"took longer than {seconds:g} s to answer")
         return bytes(body)
 
-    def _count(self, *, requests: int = 0, usage: Usage | None = None) -> None:
+    def _count(self, *, requests: int = 0, uncounted: int = 0, usage: Usage | None = None) -> None:
         usage = usage or Usage()
         with self._lock:
             before = self._usage
             self._usage = replace(
                 before,
                 requests=before.requests + requests,
+                uncounted_requests=before.uncounted_requests + uncounted,
                 input_tokens=before.input_tokens + usage.input_tokens,
                 output_tokens=before.output_tokens + usage.output_tokens,
                 cached_tokens=before.cached_tokens + usage.cached_tokens,
