@@ -108,8 +108,8 @@ class Conduct:
             )
         if usage.uncounted_requests:
             self._notes.append(
-                f"nobody said what {count(usage.uncounted_requests, 'request')} took (broken off, or "
-                "answered without a count): the figures leave it out, the budgets do not"
+                f"nobody said what {count(usage.uncounted_requests, 'request')} took (broken off, "
+                "or answered without a count): the figures leave it out, the budgets do not"
             )
         if self._preparation.pool is not None:
             backend = self._preparation.pool.backend

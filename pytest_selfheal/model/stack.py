@@ -6,7 +6,7 @@ costs nothing, so it stands outside. The recording is outermost: it holds what t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +130,18 @@ def of_second(settings: Settings) -> Settings:
     return replace(settings, model=settings.escalate_model, price=settings.escalate_price)
 
 
+def with_price_options(settings: Settings) -> Iterator[tuple[Settings, str]]:
+    """The settings of each model, and the option that its price is given by."""
+    yield settings, "selfheal_price"
+    if settings.escalate_model is not None:
+        yield of_second(settings), "selfheal_escalate_price"
+
+
+def limits_money(settings: Settings) -> bool:
+    """Whether there is a budget that no run can keep without prices."""
+    return settings.max_cost is not None or settings.max_cost_per_day is not None
+
+
 def check_budgets(settings: Settings, limits_dir: Path, *, is_ours: bool) -> None:
     """Find out before any test runs whether the budgets can be kept.
 
@@ -142,10 +154,8 @@ def check_budgets(settings: Settings, limits_dir: Path, *, is_ours: bool) -> Non
         UsageError: Money is limited and the price is not known, or the day's account
             cannot be used; one line.
     """
-    limits_money = settings.max_cost is not None or settings.max_cost_per_day is not None
-    for each in (settings, *([of_second(settings)] if settings.escalate_model else [])):
-        if limits_money and known_price(each, is_ours=is_ours) is None:
-            option = "selfheal_price" if each is settings else "selfheal_escalate_price"
+    for each, option in with_price_options(settings):
+        if limits_money(settings) and known_price(each, is_ours=is_ours) is None:
             raise UsageError(no_price(each.model, option))
     caps = _day_caps(settings)
     if caps.is_any:
