@@ -283,7 +283,7 @@ def failure(model: OpenAIModel) -> ModelUnavailable:
             "broke off its answer",
             id="not-gzip",
         ),
-        pytest.param(Fault(drop=True), False, "cannot be reached (", id="dropped"),
+        pytest.param(Fault(drop=True), False, "broke off the connection (", id="dropped"),
     ],
 )
 def test_each_fault_is_one_clear_line(
@@ -306,9 +306,12 @@ def chat_choice(**fields: Any) -> Callable[[dict[str, Any]], object]:
 CHAT_FAULTS = {
     "no-choices": (lambda data: data.update(choices=[]), "without any choice"),
     "null-choices": (lambda data: data.update(choices=None), "without any choice"),
-    "length": (chat_choice(finish_reason="length"), "cut the reply off at its length limit"),
+    "length": (
+        chat_choice(finish_reason="length"),
+        "cut the reply off at its length limit: raise --selfheal-max-reply-tokens",
+    ),
     "filter": (chat_choice(finish_reason="content_filter"), "with its content filter"),
-    "refusal": (chat_choice(message={"refusal": "no\nway"}), "refused: no way"),
+    "refusal": (chat_choice(message={"refusal": "no\nway"}), 'refused ("no way"): try another'),
     "no-message": (chat_choice(message=None), "without a message's content"),
 }
 RESPONSES_FAULTS = {
@@ -318,7 +321,7 @@ RESPONSES_FAULTS = {
         lambda data: data.update(
             status="incomplete", incomplete_details={"reason": "max_output_tokens"}
         ),
-        "cut the reply off at its length limit",
+        "cut the reply off at its length limit: raise --selfheal-max-reply-tokens",
     ),
     "filter": (
         lambda data: data.update(
@@ -333,7 +336,7 @@ RESPONSES_FAULTS = {
     "cancelled": (lambda data: data.update(status="cancelled"), "status 'cancelled'"),
     "refusal": (
         lambda data: data["output"][1].update(content=[{"type": "refusal", "refusal": "no"}]),
-        "refused: no",
+        'refused ("no',
     ),
 }
 

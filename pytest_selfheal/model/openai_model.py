@@ -199,7 +199,10 @@ class OpenAIModel:
         for chunk in chunks:
             body += chunk
             if len(body) > MAX_BODY_BYTES:
-                raise AnswerError(f"answered with more than {MAX_BODY_BYTES:,} bytes")
+                raise AnswerError(
+                    f"answered with more than {MAX_BODY_BYTES:,} bytes",
+                    advice="lower --selfheal-max-reply-tokens, or try another model",
+                )
             if time.monotonic() > deadline:
                 raise AnswerError(f"took longer than {seconds:g} s to answer")
         return bytes(body)
@@ -241,8 +244,11 @@ class OpenAIModel:
             )
         except openai.APIConnectionError as error:
             never_arrived = isinstance(error.__cause__, _http_errors("ConnectError"))
+            what, todo = "cannot be reached", self._advice()
+            if not never_arrived:
+                what, todo = "broke off the connection", "try again later"
             self._fail(
-                f"cannot be reached ({_words(error.__cause__)}): {self._advice()}",
+                f"{what} ({_words(error.__cause__)}): {todo}",
                 retry_after=0.0,
                 may_have_cost=not never_arrived,
             )
@@ -258,11 +264,10 @@ class OpenAIModel:
             self._fail(f"cannot be asked ({_words(error)})", may_have_cost=True)
 
     def _fail_for_answer(self, error: AnswerError) -> NoReturn:
-        words, usage = _words(error), error.usage
+        usage = error.usage
         self._count(usage=usage)
-        hint = f": {self._advice()}" if words.endswith(("HTML", "JSON")) else ""
         self._fail(
-            f"{words}{hint}",
+            f"{_words(error)}: {error.advice or self._advice()}",
             retry_after=0.0 if error.may_pass else None,
             may_have_cost=usage is None,
             input_tokens=usage.input_tokens if usage else 0,
@@ -277,7 +282,8 @@ class OpenAIModel:
         words = _service_words(error)
         if status in {401, 403}:
             # The service's own words quote a part of the key.
-            self._fail(f"refused the key ({status}): check OPENAI_API_KEY", fatal=True)
+            more = ", and what its account may use" if status == 403 else ""
+            self._fail(f"refused the key ({status}): check OPENAI_API_KEY{more}", fatal=True)
         if status == 404 or code == "model_not_found":
             self._fail(
                 f"does not know the model {self.name!r} ({status}{words}): check "
@@ -305,6 +311,8 @@ class OpenAIModel:
             )
         may_pass = status >= 500 or status in {408, 409, 425}
         advice = "try again later" if may_pass else "check --selfheal-model and --selfheal-api"
+        if status == 413 or code == "context_length_exceeded":
+            advice = "lower --selfheal-prompt-tokens, or use a model with room for more"
         self._fail(
             f"answered with status {status}{words}: {advice}",
             retry_after=pause if may_pass else None,
