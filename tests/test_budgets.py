@@ -21,6 +21,7 @@ from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable, UsageError
 from pytest_selfheal.model.accounts import Amount, Caps, DayAccount, today
 from pytest_selfheal.model.budget import BudgetedModel
 from pytest_selfheal.model.prices import GivenPrice, price_of
+from pytest_selfheal.model.retrying import RetryingModel
 from pytest_selfheal.records import Reply
 from tests.counting import CountingModel
 from tests.harness import Project, python
@@ -240,6 +241,14 @@ def test_seconds_are_counted_from_the_first_request() -> None:
         BudgetExhausted, match=r"of time is used up \(0\.3 s\): raise --selfheal-max"
     ):
         model.ask("", targets=["a"], attempt=1)
+
+
+def test_no_pause_is_longer_than_what_is_left_of_the_time() -> None:
+    inner = CountingModel(fails=ModelUnavailable("limits the rate", retry_after=120.0))
+    model = RetryingModel(BudgetedModel(inner, Caps(), max_seconds=100))
+    with pytest.raises(ModelUnavailable, match=r"rate \(it asks for 120 s, and the budget of ti"):
+        model.ask("", targets=["a"], attempt=1)
+    assert inner.requests == 1
 
 
 # --- money -----------------------------------------------------------------------------

@@ -153,6 +153,7 @@ class BudgetedModel:
         except ModelUnavailable as error:
             if not error.may_have_cost:
                 cost = self._counted(error)
+            self._check_pause(error)
             raise
         finally:
             self._settle(ticket, day, cost)
@@ -243,6 +244,15 @@ class BudgetedModel:
                 f"the budget of time is used up ({self._max_seconds:g} s): raise "
                 "--selfheal-max-seconds"
             )
+
+    def _check_pause(self, error: ModelUnavailable) -> None:
+        """Let nobody pause for a try that could not be sent afterwards."""
+        deadline, pause = self.purse.deadline, error.retry_after
+        if deadline is not None and pause and time.monotonic() + pause >= deadline:
+            raise ModelUnavailable(
+                f"{error} (it asks for {pause:,.0f} s, and the budget of time ends before that: "
+                "raise --selfheal-max-seconds)"
+            ) from None
 
     def _exhausted(
         self, account: int, name: str, books: Sequence[Book], needed: Amount

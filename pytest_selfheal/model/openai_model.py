@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 1_048_576
 """No more of an answer is read: a reply is some kilobytes of Markdown."""
 
+_SHORTEST_SECONDS = 0.001
+"""No try is given less, which an HTTP library would take for an error or for no limit."""
+
 # Local servers need no key, but the SDK insists on one.
 _PLACEHOLDER_KEY = "none"
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "quota_exceeded"})
@@ -121,7 +124,9 @@ class OpenAIModel:
                 "that budget out, and limit requests instead",
                 fatal=True,
             )
-        seconds = min(self._timeout_seconds, bound.seconds or self._timeout_seconds)
+        seconds = self._timeout_seconds
+        if bound.seconds is not None:
+            seconds = min(seconds, max(bound.seconds, _SHORTEST_SECONDS))
         self._count(requests=1, uncounted=1)
         try:
             with self._service_errors(seconds, parameters):
