@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _VARYING = re.compile(
     r"0x[0-9a-fA-F]{6,16}\b"
@@ -12,6 +12,10 @@ _VARYING = re.compile(
     r"|\bpytest-of-[^/\s]+/pytest-\d+\b"
     r"|\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?"
     r"|(?<=in )\d+\.\d+ ?s\b"
+)
+# In what pytest printed of the same code alone: in a source these may be all that differs.
+_PRINTED_VARYING = re.compile(
+    r"\bdatetime\.(?:date)?time\([^()]*\)|\b[0-9a-f]{32}\b|\b(?:Thread|Task)-\d+|\d{5,}(?:\.\d+)?"
 )
 _IN_BRACES = re.compile(r"\{([^{}\n]*)\}")
 _FAILURES = re.compile(r"^## Fail(?:ures|ed attempts)$", re.MULTILINE)
@@ -34,33 +38,36 @@ def without_order(prompt: str) -> str:
 
     The order of a set decides in which lines pytest tells of it, and so what is folded.
     """
-    prompt = without_varying(prompt)
     found = _FAILURES.search(prompt)
     if found is None:
-        return prompt
-    told: list[str] = []
+        return without_varying(prompt)
+    told = [without_varying(prompt[: found.end()])]
     printed: set[str] = set()
-    for line, is_printed in _with_places(prompt[found.end() :].split("\n")):
-        if not is_printed:
-            told.append(line)
+    for line, language in _with_languages(prompt[found.end() :].split("\n")):
+        if language:
+            told.append(without_varying(line))
+            continue
+        steady = without_varying(_PRINTED_VARYING.sub("*", line))
+        if language is None:
+            told.append(steady)
         elif not _FOLDED.fullmatch(line):
-            printed.update(_WORD.findall(line))
-    return "\n".join([prompt[: found.end()], *told, *sorted(printed)])
+            printed.update(_WORD.findall(steady))
+    return "\n".join([*told, *sorted(printed)])
 
 
 def _in_order(found: re.Match[str]) -> str:
     return "{" + ", ".join(sorted(found[1].split(", "))) + "}"
 
 
-def _with_places(lines: Iterable[str]) -> Iterable[tuple[str, bool]]:
-    """Give each line, and whether it stands in a fence that names no language."""
+def _with_languages(lines: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+    """Give each line with the language of the fence that it stands in: None where in none."""
     end: str | None = None
-    is_printed = False
+    language: str | None = None
     for line in lines:
         fence = _FENCE.fullmatch(line)
         if end is None and fence is not None:
-            end, is_printed = fence[1], not fence[2]
+            end, language = fence[1], fence[2]
         elif line == end:
-            end, is_printed = None, False
+            end = language = None
         else:
-            yield line, is_printed
+            yield line, language
