@@ -244,6 +244,7 @@ def state_dir(config: pytest.Config) -> Path:
 
 def limits_dir(config: pytest.Config) -> Path:
     """A folder for what was spent, which those runs share: `--cache-clear` leaves it."""
+    state_dir(config)  # pytest makes its cache's folder, with what keeps git out of it
     return heal_dir(config) / "limits"
 
 

@@ -177,10 +177,11 @@ def _prices(settings: Settings, *, is_ours: bool) -> Iterator[Finding]:
         elif limits_money(settings):
             yield _bad("price", no_price(each.model, option))
         else:
+            listed = ", or install pytest-selfheal[prices]" if is_ours else ""
             yield _note(
                 "price",
                 f"{each.model}: not known, so no report says what a run costs: give {option} = "
-                "in,out (0,0 for nothing), or install pytest-selfheal[prices]",
+                f"in,out (0,0 for nothing){listed}",
             )
 
 
