@@ -107,9 +107,10 @@ def test_in_which_order_a_set_is_printed_is_no_other_question(
     items: list[str], folded: int
 ) -> None:
     def asked(items: list[str], folded: int, code: str = "f = 1") -> str:
-        lines = [f"E     {item}" for item in items]
+        lines = ["E   frozenset({" + ", ".join(items)[:7] + "...})"]
+        lines += [f"E     {item}" for item in items]
         if folded:
-            lines = [*lines[folded:], f"[... {folded} lines as in the first failure ...]"]
+            lines = [*lines[:-folded], f"[... {folded} lines as in the first failure ...]"]
         return without_order(
             PROMPT.format(code=code, first=", ".join(items), lines="\n".join(lines))
         )

@@ -20,7 +20,6 @@ _PRINTED_VARYING = re.compile(
 _IN_BRACES = re.compile(r"\{([^{}\n]*)\}")
 _FAILURES = re.compile(r"^## Fail(?:ures|ed attempts)$", re.MULTILINE)
 _FENCE = re.compile(r"(`{3,})(.*)")
-_FOLDED = re.compile(r"\[\.\.\. \d+ lines as in .* \.\.\.\]")
 _WORD = re.compile(r"[^\s{}()\[\],]+")
 
 
@@ -34,40 +33,37 @@ def without_varying(text: str) -> str:
 
 
 def without_order(prompt: str) -> str:
-    """Give a prompt as `without_varying` does, with what pytest printed as the words in it.
+    """Give a prompt as `without_varying` does, with what is told of failures as the words in it.
 
-    The order of a set decides in which lines pytest tells of it, and so what is folded.
+    The order of a set decides in which lines pytest tells of it, what it leaves out with
+    three dots, and so what is folded. The code that failed stays as it is.
     """
     found = _FAILURES.search(prompt)
     if found is None:
         return without_varying(prompt)
-    told = [without_varying(prompt[: found.end()])]
-    printed: set[str] = set()
-    for line, language in _with_languages(prompt[found.end() :].split("\n")):
-        if language:
-            told.append(without_varying(line))
-            continue
-        steady = without_varying(_PRINTED_VARYING.sub("*", line))
-        if language is None:
-            told.append(steady)
-        elif not _FOLDED.fullmatch(line):
-            printed.update(_WORD.findall(steady))
-    return "\n".join([*told, *sorted(printed)])
+    kept = [prompt[: found.end()]]
+    words: set[str] = set()
+    for line, is_code in _with_kinds(prompt[found.end() :].split("\n")):
+        if is_code:
+            kept.append(line)
+        elif "..." not in line:
+            words.update(_WORD.findall(without_varying(_PRINTED_VARYING.sub("*", line))))
+    return "\n".join([*map(without_varying, kept), *sorted(words)])
 
 
 def _in_order(found: re.Match[str]) -> str:
     return "{" + ", ".join(sorted(found[1].split(", "))) + "}"
 
 
-def _with_languages(lines: Iterable[str]) -> Iterator[tuple[str, str | None]]:
-    """Give each line with the language of the fence that it stands in: None where in none."""
+def _with_kinds(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """Give each line, and whether it stands in a fence that names a language."""
     end: str | None = None
-    language: str | None = None
+    is_code = False
     for line in lines:
         fence = _FENCE.fullmatch(line)
         if end is None and fence is not None:
-            end, language = fence[1], fence[2]
+            end, is_code = fence[1], bool(fence[2])
         elif line == end:
-            end = language = None
+            end, is_code = None, False
         else:
-            yield line, language
+            yield line, is_code
