@@ -125,7 +125,10 @@ def _heal(parent: Path, options: Mapping[str, object], answer: Answer) -> _Spent
         run = settings(attempts=ATTEMPTS)
         run = replace(run, holdout=0.0, base_url=server.base_url, model="simulated", **options)  # type: ignore[arg-type]
         model = limited(
-            OpenAIModel(name=run.model, base_url=run.base_url, api="chat"), run, root / "state"
+            OpenAIModel(name=run.model, base_url=run.base_url, api="chat"),
+            run,
+            root / "state",
+            root / "limits",
         )
         executor, samplers = (DaemonExecutor(run.jobs, name) for name in ("groups", "samples"))
         kit = Kit(

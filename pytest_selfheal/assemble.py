@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_selfheal.errors import UsageError
-from pytest_selfheal.recovery import temporary_state_dir
+from pytest_selfheal.recovery import heal_dir, temporary_state_dir
 from pytest_selfheal.sandbox.choose import choose
 from pytest_selfheal.sandbox.workspace import (
     Workspace,
@@ -213,7 +213,7 @@ def start_model(config: pytest.Config, settings: Settings, on_wait: Any) -> Mode
     second: Model | None = None
     if settings.escalate_model is not None and settings.replay is None:
         second = config.hook.pytest_selfheal_model(settings=of_second(settings))
-    return limited(model, settings, state_dir(config), on_wait, second)
+    return limited(model, settings, state_dir(config), limits_dir(config), on_wait, second)
 
 
 def warm_up(model: Model | None) -> None:
@@ -229,7 +229,10 @@ def warm_up(model: Model | None) -> None:
 
 
 def state_dir(config: pytest.Config) -> Path:
-    """A folder for locks and limits, shared by this user's runs in this project."""
+    """A folder for what may be lost, among pytest's cached values.
+
+    This user's runs in this project share it.
+    """
     cache = getattr(config, "cache", None)
     if cache is not None:
         with contextlib.suppress(OSError):  # a checkout, or a cache, that is not ours to write
@@ -237,6 +240,12 @@ def state_dir(config: pytest.Config) -> Path:
             if os.access(folder, os.W_OK):
                 return folder
     return temporary_state_dir(config)
+
+
+def limits_dir(config: pytest.Config) -> Path:
+    """A folder for what was spent, which those runs share: `--cache-clear` leaves it."""
+    state_dir(config)  # pytest makes its cache's folder, with what keeps git out of it
+    return heal_dir(config) / "limits"
 
 
 @contextlib.contextmanager

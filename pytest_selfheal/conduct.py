@@ -25,7 +25,7 @@ from pytest_selfheal.records import (
     Stub,
     StubReport,
 )
-from pytest_selfheal.report._text import one_line
+from pytest_selfheal.report._text import count, one_line
 from pytest_selfheal.report.live_lines import Budget, spending
 from pytest_selfheal.report.patch import unified_diff
 from pytest_selfheal.report.progress import Progress
@@ -107,6 +107,11 @@ class Conduct:
             self._notes.append(
                 f"replies that were there already, at no cost: {usage.stored_replies} "
                 "(--selfheal-fresh asks anew)"
+            )
+        if usage.uncounted_requests:
+            self._notes.append(
+                f"nobody said what {count(usage.uncounted_requests, 'request')} took (broken off, "
+                "or answered without a count): the figures leave it out, the budgets do not"
             )
         if self._preparation.pool is not None:
             backend = self._preparation.pool.backend

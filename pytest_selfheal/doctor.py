@@ -14,7 +14,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
 from pytest_selfheal.errors import SandboxUnavailable, SelfHealError
+from pytest_selfheal.model.budget import no_price
 from pytest_selfheal.model.endpoint import endpoint_problem, key_problem, shown
+from pytest_selfheal.model.stack import (
+    known_price,
+    limits_money,
+    with_price_options,
+)
 from pytest_selfheal.report._text import count, one_line
 from pytest_selfheal.sandbox.choose import (
     bubblewrap_problem,
@@ -65,8 +71,12 @@ def look(config: pytest.Config, environ: Mapping[str, str]) -> Iterator[Finding]
         yield _bad("options", str(error))
         return
     yield from _sandboxes(settings, environ)
-    yield from _model(config, settings, environ)
-    yield from _limits(settings)
+    has_own_model = len(config.hook.pytest_selfheal_model.get_hookimpls()) > 0
+    yield from _model(settings, environ, has_own_model=has_own_model)
+    if settings.replay is None:
+        yield from _prices(settings, is_ours=not has_own_model)
+    yield _budget(settings)
+    yield _limits(settings)
     yield _stubs(config)
     yield _leftovers(settings, environ)
 
@@ -111,7 +121,7 @@ def _sandboxes(settings: Settings, environ: Mapping[str, str]) -> Iterator[Findi
 
 
 def _model(
-    config: pytest.Config, settings: Settings, environ: Mapping[str, str]
+    settings: Settings, environ: Mapping[str, str], *, has_own_model: bool
 ) -> Iterator[Finding]:
     is_set = bool(environ.get("OPENAI_API_KEY", "").strip())
     key = "OPENAI_API_KEY is set" if is_set else "OPENAI_API_KEY is not set"
@@ -120,11 +130,13 @@ def _model(
         where = f"answers come from {str(settings.replay)!r}"
         yield _good("model", where) if there else _bad("model", f"{where}, which is no file")
         return
-    if len(config.hook.pytest_selfheal_model.get_hookimpls()) > 0:
+    if has_own_model:
         yield _good("model", "a plugin, or conftest.py, supplies it")
+        yield from _second_model(settings)
         yield _good("key", f"{key}; that is the plugin's business")
         return
     yield _good("model", f"{settings.model} (--selfheal-model), API: {settings.api}")
+    yield from _second_model(settings)
     problem = key_problem(settings.base_url)
     if problem:
         yield _bad("key", problem)
@@ -137,23 +149,71 @@ def _model(
         yield _good("endpoint", f"{shown(settings.base_url)} takes connections")
 
 
-def _limits(settings: Settings) -> Iterator[Finding]:
-    bounds = {
+def _second_model(settings: Settings) -> Iterator[Finding]:
+    if settings.escalate_model is None:
+        return
+    says = f"{settings.escalate_model} (--selfheal-escalate-model)"
+    after = settings.escalate_after
+    if after < settings.attempts:
+        failed = count(after, "failed attempt")
+        yield _good("second", f"{says}, asked after {failed} at the latest, at the same endpoint")
+        return
+    yield _note(
+        "second",
+        f"{says}, asked after {after} failed attempts, and there are {settings.attempts}: only "
+        "where the first model is stuck before; lower --selfheal-escalate-after, or raise "
+        "--selfheal-attempts",
+    )
+
+
+def _prices(settings: Settings, *, is_ours: bool) -> Iterator[Finding]:
+    """The price of each model: given, listed, or not known."""
+    for each, option in with_price_options(settings):
+        if each.price is not None:
+            given = ",".join(map(str, each.price))
+            yield _good("price", f"{each.model}: {given} dollars a million tokens ({option})")
+        elif known_price(each, is_ours=is_ours) is not None:
+            yield _good("price", f"{each.model}: as genai-prices lists it")
+        elif limits_money(settings):
+            yield _bad("price", no_price(each.model, option))
+        else:
+            listed = ", or install pytest-selfheal[prices]" if is_ours else ""
+            yield _note(
+                "price",
+                f"{each.model}: not known, so no report says what a run costs: give {option} = "
+                f"in,out (0,0 for nothing){listed}",
+            )
+
+
+def _budget(settings: Settings) -> Finding:
+    money = {
         "--selfheal-max-requests": settings.max_requests,
         "--selfheal-max-tokens": settings.max_tokens,
+        "--selfheal-max-cost": settings.max_cost,
+        "selfheal_max_requests_per_day": settings.max_requests_per_day,
+        "selfheal_max_tokens_per_day": settings.max_tokens_per_day,
+        "selfheal_max_cost_per_day": settings.max_cost_per_day,
+    }
+    others = {
+        "--selfheal-max-seconds": settings.max_seconds,
         "--selfheal-rpm": settings.rpm,
         "--selfheal-tpm": settings.tpm,
     }
-    set_ones = [f"{name}={value}" for name, value in bounds.items() if value is not None]
-    if settings.max_requests is None and settings.max_tokens is None and settings.replay is None:
+    bounds = {**money, **others}.items()
+    set_ones = [f"{name}={value}" for name, value in bounds if value is not None]
+    if settings.replay is not None:
+        return _good("budget", ", ".join(set_ones) or "none, and none is needed for a recording")
+    if all(value is None for value in money.values()):
         more = f" (there is {', '.join(set_ones)})" if set_ones else ""
-        yield _note(
+        return _note(
             "budget",
-            f"a run may spend what it likes{more}: set --selfheal-max-requests or "
-            "--selfheal-max-tokens",
+            f"a run may spend what it likes{more}: set --selfheal-max-requests, "
+            "--selfheal-max-tokens or --selfheal-max-cost",
         )
-    else:
-        yield _good("budget", ", ".join(set_ones) or "none, and none is needed for a recording")
+    return _good("budget", ", ".join(set_ones))
+
+
+def _limits(settings: Settings) -> Finding:
     limits = settings.limits
     says = (
         f"{settings.attempts} attempts, {settings.jobs} jobs; a sandbox has "
@@ -163,13 +223,12 @@ def _limits(settings: Settings) -> Iterator[Finding]:
     )
     there, at_once = _memory(), min(settings.jobs, os.cpu_count() or 1)
     if there is not None and at_once * limits.memory_bytes > there:
-        yield _note(
+        return _note(
             "limits",
             f"{says}; {at_once} of them at once may want more than the machine's "
             f"{_size(there)}: lower --selfheal-jobs or --selfheal-memory",
         )
-    else:
-        yield _good("limits", says)
+    return _good("limits", says)
 
 
 def _memory() -> int | None:

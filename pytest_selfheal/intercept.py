@@ -143,12 +143,12 @@ class Interceptor:
                 problem = key_problem(settings.base_url) or endpoint_problem(settings.base_url)
                 if problem:
                     raise UsageError(problem)
-            if settings.replay is None and settings.has_costly_budget:
-                from pytest_selfheal.assemble import state_dir
+            if asks and settings.has_costly_budget:
+                from pytest_selfheal.assemble import limits_dir
                 from pytest_selfheal.model.stack import check_budgets
 
                 is_ours = not self._has_own_model()
-                check_budgets(settings, state_dir(self._config), is_ours=is_ours)
+                check_budgets(settings, limits_dir(self._config), is_ours=is_ours)
             choose(
                 settings.sandbox,
                 settings.image,

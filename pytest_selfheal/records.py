@@ -380,6 +380,9 @@ class ModelUsage:
     """Of `output_tokens`, those that the model thought with."""
     cost: float | None = None
     """In US dollars; None where the price is not known, 0.0 where it is nothing."""
+    uncounted_requests: int = 0
+    """Of `requests`, those that may have cost what nobody counted: still under way, broken off,
+    or answered without a count. Tokens and cost leave them out."""
     stored_replies: int = 0
     """Replies that an earlier run had paid for."""
     models: tuple[ModelUsage, ...] = ()

@@ -21,6 +21,7 @@ from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable, UsageError
 from pytest_selfheal.model.accounts import Amount, Caps, DayAccount, today
 from pytest_selfheal.model.budget import BudgetedModel
 from pytest_selfheal.model.prices import GivenPrice, price_of
+from pytest_selfheal.model.retrying import RetryingModel
 from pytest_selfheal.records import Reply
 from tests.counting import CountingModel
 from tests.harness import Project, python
@@ -173,8 +174,21 @@ def test_a_service_that_counts_nothing_is_estimated() -> None:
     model = BudgetedModel(inner, Caps(tokens=1_000))
     while ask(model):
         pass
-    # 100 for the prompt and 100 for the reply, each; room for twice the prompt.
-    assert inner.requests == 4
+    # 134 for the prompt and 134 for the reply, each; room for twice the prompt.
+    assert inner.requests == 3
+
+
+def test_what_nobody_counted_is_in_the_budget_and_not_in_the_cost() -> None:
+    price = GivenPrice((Decimal(1), Decimal(1)))
+    lost = CountingModel(fails=ModelUnavailable("broken off", may_have_cost=True))
+    model = BudgetedModel(lost, Caps(nanodollars=20_000_000), price=price)
+    with pytest.raises(ModelUnavailable, match="broken off"):
+        ask(model)
+    assert model.usage().cost == 0.0
+    with pytest.raises(ModelUnavailable, match="broken off"):
+        ask(model)
+    with pytest.raises(BudgetExhausted, match=r"\$0\.0200 of \$0\.0200"):
+        model.ask("x", targets=["a"], attempt=1)
 
 
 def test_a_bound_is_sent_only_where_a_budget_or_the_user_wants_one() -> None:
@@ -227,6 +241,14 @@ def test_seconds_are_counted_from_the_first_request() -> None:
         BudgetExhausted, match=r"of time is used up \(0\.3 s\): raise --selfheal-max"
     ):
         model.ask("", targets=["a"], attempt=1)
+
+
+def test_no_pause_is_longer_than_what_is_left_of_the_time() -> None:
+    inner = CountingModel(fails=ModelUnavailable("limits the rate", retry_after=120.0))
+    model = RetryingModel(BudgetedModel(inner, Caps(), max_seconds=100))
+    with pytest.raises(ModelUnavailable, match=r"rate \(it asks for 120 s, and the budget of ti"):
+        model.ask("", targets=["a"], attempt=1)
+    assert inner.requests == 1
 
 
 # --- money -----------------------------------------------------------------------------
@@ -296,6 +318,17 @@ def test_a_new_day_begins_with_nothing_spent(tmp_path: Path) -> None:
     with account.open("2020-01-01") as book:
         book.settle("a", Amount(requests=2))
         assert book.spent == Amount(requests=2)
+
+
+def test_a_day_before_those_that_are_kept_counts_as_well(tmp_path: Path) -> None:
+    """The clock was wrong for some days, and was set back."""
+    account = DayAccount(Caps(requests=1), tmp_path)
+    for day in ("2999-01-01", "2999-01-02", "2999-01-03", "2999-01-04"):
+        with account.open(day) as book:
+            book.reserve("a", Amount(requests=1), time.time() + 60)
+    model = BudgetedModel(CountingModel(), Caps(), day=account)
+    assert ask(model)
+    assert ask(BudgetedModel(CountingModel(), Caps(), day=account)) is None
 
 
 _PROCESS = """
@@ -468,10 +501,12 @@ def test_money_without_a_price_is_a_misuse(project: Project, option: str, words:
     assert server.requests == []
 
 
-def test_a_corrupt_account_is_a_misuse(project: Project) -> None:
-    project.write({".pytest_cache/d/selfheal/limits/spent.json": "{"})
+@pytest.mark.parametrize("cache", [[], ["--cache-clear"]], ids=["kept", "cleared"])
+def test_a_corrupt_account_is_a_misuse(project: Project, cache: list[str]) -> None:
+    """Also where pytest's cache is cleared, which leaves the account as it is."""
+    project.write({".pytest_cache/selfheal/limits/spent.json": "{"})
     with ScriptedServer(REPLIES) as server:
-        run = project.heal(LANDLOCK, "-oselfheal_max_tokens_per_day=9", server=server)
+        run = project.heal(LANDLOCK, "-oselfheal_max_tokens_per_day=9", *cache, server=server)
     assert run.status == 4
     assert "the day's account" in run.output
     assert server.requests == []

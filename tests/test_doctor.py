@@ -26,7 +26,7 @@ FILES = {
 }
 NAMES = [
     "python", "pytest", "kernel", "docker", "bubblewrap", "landlock", "sandbox", "model", "key",
-    "endpoint", "budget", "limits", "project", "leftovers",
+    "endpoint", "price", "budget", "limits", "project", "leftovers",
 ]  # fmt: skip
 NO_DOCKER = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 
@@ -137,6 +137,52 @@ def test_a_plugins_model_needs_none_of_ours(project: Project) -> None:
     found = lines(project.heal("--selfheal-doctor"))
     assert found["model"] == ("ok", "a plugin, or conftest.py, supplies it")
     assert found["key"][0] == "ok"
+
+
+def told(run: Run, name: str) -> list[tuple[str, str]]:
+    """Grades and words of all lines of a name."""
+    split = (line.split(None, 2) for line in run.output.splitlines())
+    return [(grade, says) for grade, each, says in split if each == name]
+
+
+def test_a_second_model_and_what_both_cost(project: Project) -> None:
+    run = project.heal(
+        "--selfheal-doctor",
+        "--selfheal-escalate-model=large",
+        "-oselfheal_price=0,0",
+        "-oselfheal_escalate_price=1.5,2",
+        "--selfheal-max-cost=3",
+        "-oselfheal_max_requests_per_day=2000000",
+    )
+    assert told(run, "second") == [
+        (
+            "ok",
+            "large (--selfheal-escalate-model), asked after 3 failed attempts at the latest, at "
+            "the same endpoint",
+        )
+    ]
+    assert told(run, "price") == [
+        ("ok", "gpt-5.5: 0,0 dollars a million tokens (selfheal_price)"),
+        ("ok", "large: 1.5,2 dollars a million tokens (selfheal_escalate_price)"),
+    ]
+    assert told(run, "budget") == [
+        ("ok", "--selfheal-max-cost=3.0, selfheal_max_requests_per_day=2000000")
+    ]
+
+
+def test_a_second_model_whose_price_is_not_known_and_whose_turn_never_comes(
+    project: Project,
+) -> None:
+    options = ("--selfheal-doctor", "--selfheal-escalate-model=large", "--selfheal-attempts=3")
+    run = project.heal(*options, "-oselfheal_price=1,2", "--selfheal-max-cost=3")
+    assert run.status == 1
+    (second,) = told(run, "second")
+    assert second[0] == "note"
+    assert second[1].endswith("lower --selfheal-escalate-after, or raise --selfheal-attempts")
+    listed, missing = told(run, "price")
+    assert listed[0] == "ok"
+    assert missing[0] == "problem"
+    assert "the price of the model 'large' is not known: give it as selfheal_esc" in missing[1]
 
 
 def test_leftovers_are_counted_and_left(project: Project) -> None:

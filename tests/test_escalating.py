@@ -164,7 +164,7 @@ def test_a_recording_holds_both_and_says_who_wrote_what(tmp_path: Path) -> None:
         record=tmp_path / "r.jsonl",
     )
     small, large = Named("small"), Named("large")
-    model = limited(small, run, tmp_path / "state", second=large)
+    model = limited(small, run, tmp_path / "state", tmp_path / "limits", second=large)
     ask(model, 1)
     ask(model, 2, second=True)
     ask(model, 3)
@@ -428,7 +428,9 @@ def heal_at_once(root: Path, server: ScriptedServer, **more: object) -> GroupEnd
         candidates=3,
         **more,  # type: ignore[arg-type]
     )
-    model = limited(OpenAIModel(name="m", base_url=server.base_url), run, root / "state")
+    model = limited(
+        OpenAIModel(name="m", base_url=server.base_url), run, root / "state", root / "limits"
+    )
     with ThreadPoolExecutor(8) as executor:
         kit = replace(kit_of(root, model, run), executor=executor)
         end = heal_group(kit, replace(GROUP, left=6), Snapshot(results=(RED,), code=Code()))

@@ -119,7 +119,7 @@ def test_a_model_that_the_service_does_not_know(project: Project) -> None:
         (Fault(status=500, message="on fire"), "answered with status 500"),
         (Fault(body="<html>hello</html>", content_type="text/html"), "HTML"),
         (Fault(body='{"choices": ['), "JSON"),
-        (Fault(drop=True), "cannot be reached"),
+        (Fault(drop=True), "broke off the connection"),
         (Fault(status=400, message="Target: mod.py::add\nTraceback"), "status 400"),
         (Fault(status=429, headers={"Retry-After": "9000"}), "limits the rate (429"),
         (Fault(status=429, code="insufficient_quota"), "quota is used up (429"),
@@ -171,7 +171,10 @@ OTHER_FAULTS = {
     "status_503": (Fault(status=503), "answered with status 503"),
     "rate": (Fault(status=429), "limits the rate (429"),
     "asked_to_wait": (Fault(status=429, headers={"retry-after-ms": "20"}), "limits the rate (429"),
-    "refused": (Fault(body=chat_with(message={"refusal": "not this"})), "refused: not this"),
+    "refused": (
+        Fault(body=chat_with(message={"refusal": "not this"})),
+        'refused ("not this"): try another',
+    ),
     "held_back": (Fault(body=chat_with(finish_reason="content_filter")), "its content filter"),
     "cut_off": (Fault(body=chat_with(finish_reason="length")), "at its length limit"),
     "no_choice": (Fault(body=json.dumps({**chat_body(""), "choices": []})), "any choice"),
@@ -211,6 +214,9 @@ def test_a_service_that_recovers_is_asked_again(project: Project) -> None:
     assert run.report is not None
     assert run.report["model"]["requests"] == 4, "each try is a request"
     assert run.verdicts(ADD) == ["passed"], "a fault is no attempt"
+    # The one that was dropped may have been answered; the one turned away was not.
+    assert run.report["model"]["uncounted_requests"] == 1
+    assert "nobody said what 1 request took (broken off, or answered without" in run.output
 
 
 # --- being ended -----------------------------------------------------------------------

@@ -155,6 +155,7 @@ def test_one_function_is_healed_by_the_second_reply(tmp_path: Path, backend: str
         "reasoning_tokens": 0,
         "cached_tokens": 0,
         "cost": None,
+        "uncounted_requests": 0,
         "stored_replies": 0,
         "models": [],
     }

@@ -13,6 +13,8 @@ from threading import Event, Thread
 import pytest
 
 from pytest_selfheal.errors import ModelUnavailable, UsageError
+from pytest_selfheal.model.accounts import Caps
+from pytest_selfheal.model.budget import BudgetedModel
 from pytest_selfheal.model.limits import RateLimitedModel
 from pytest_selfheal.model.shared_rate import SharedRate
 from pytest_selfheal.records import Reply
@@ -86,6 +88,22 @@ def test_a_wait_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ask(model)
     with pytest.raises(ModelUnavailable, match=r"no room .* in 0\.1 s: raise --selfheal-rpm"):
         ask(model)
+    model.close()
+
+
+def test_a_wait_ends_before_the_budget_of_time_does(tmp_path: Path) -> None:
+    inner = CountingModel()
+    rated = RateLimitedModel(inner, 1, 5_000, tmp_path)
+    model = BudgetedModel(rated, Caps(), max_seconds=50)
+    model.ask("x", targets=["a"], attempt=1)
+    with pytest.raises(ModelUnavailable, match="raise --selfheal-max-seconds or --selfheal-rpm"):
+        model.ask("x", targets=["a"], attempt=1)
+    with pytest.raises(ModelUnavailable, match="raise --selfheal-max-seconds or --selfheal-tpm"):
+        model.ask("x" * 18_000, targets=["a"], attempt=1)
+    assert inner.requests == 1
+    (bound,) = inner.bounds
+    assert bound.seconds is not None
+    assert 0 < bound.seconds < 50
     model.close()
 
 

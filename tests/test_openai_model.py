@@ -17,7 +17,7 @@ from pytest_selfheal.errors import ModelUnavailable
 from pytest_selfheal.model.endpoint import endpoint_problem, is_openai, key_problem, shown
 from pytest_selfheal.model.openai_model import MAX_BODY_BYTES, OpenAIModel
 from pytest_selfheal.records import ModelUsage, Reply
-from tests.scripted_server import Fault, ScriptedServer, chat_body, responses_body, tokens
+from tests.scripted_server import Answer, Fault, ScriptedServer, chat_body, responses_body, tokens
 
 TARGET = "src/a.py::f"
 PROMPT = f"Write it.\n\nTarget: {TARGET}\n"
@@ -73,6 +73,28 @@ def test_a_reply_comes_back_with_its_tokens(api: Api, connect: Callable[..., Ope
         input_tokens=tokens(PROMPT),
         output_tokens=tokens(REPLY),
     )
+
+
+def test_a_reply_without_a_count_is_told_from_one_of_nothing(
+    connect: Callable[..., OpenAIModel], api: Api
+) -> None:
+    shape = chat_body if api == "chat" else responses_body
+    bare = Fault(body=json.dumps({**shape(REPLY), "usage": None}))
+    answers, under_way = [bare, REPLY, Fault(status=503)], []
+
+    def answer(prompt: str, targets: tuple[str, ...], number: int) -> Answer:
+        under_way.append(model.usage().uncounted_requests)
+        return answers[number - 1]
+
+    with ScriptedServer(answer) as server:
+        model = connect(server)
+        ask(model)
+        ask(model)
+        failure(model)
+    assert under_way == [1, 2, 2]
+    usage = model.usage()
+    assert (usage.requests, usage.uncounted_requests) == (3, 1)
+    assert usage.output_tokens == tokens(REPLY)
 
 
 def test_the_request_holds_the_prompt_and_nothing_it_should_not(
@@ -261,7 +283,7 @@ def failure(model: OpenAIModel) -> ModelUnavailable:
             "broke off its answer",
             id="not-gzip",
         ),
-        pytest.param(Fault(drop=True), False, "cannot be reached (", id="dropped"),
+        pytest.param(Fault(drop=True), False, "broke off the connection (", id="dropped"),
     ],
 )
 def test_each_fault_is_one_clear_line(
@@ -272,7 +294,9 @@ def test_each_fault_is_one_clear_line(
         error = failure(model)
     assert words in str(error)
     assert error.fatal is fatal
-    assert model.usage() == ModelUsage(name="scripted-1", requests=1)
+    # Nobody knows what a reply took that was on its way.
+    uncounted = int(error.may_have_cost)
+    assert model.usage() == ModelUsage(name="scripted-1", requests=1, uncounted_requests=uncounted)
 
 
 def chat_choice(**fields: Any) -> Callable[[dict[str, Any]], object]:
@@ -282,9 +306,12 @@ def chat_choice(**fields: Any) -> Callable[[dict[str, Any]], object]:
 CHAT_FAULTS = {
     "no-choices": (lambda data: data.update(choices=[]), "without any choice"),
     "null-choices": (lambda data: data.update(choices=None), "without any choice"),
-    "length": (chat_choice(finish_reason="length"), "cut the reply off at its length limit"),
+    "length": (
+        chat_choice(finish_reason="length"),
+        "cut the reply off at its length limit: raise --selfheal-max-reply-tokens",
+    ),
     "filter": (chat_choice(finish_reason="content_filter"), "with its content filter"),
-    "refusal": (chat_choice(message={"refusal": "no\nway"}), "refused: no way"),
+    "refusal": (chat_choice(message={"refusal": "no\nway"}), 'refused ("no way"): try another'),
     "no-message": (chat_choice(message=None), "without a message's content"),
 }
 RESPONSES_FAULTS = {
@@ -294,7 +321,7 @@ RESPONSES_FAULTS = {
         lambda data: data.update(
             status="incomplete", incomplete_details={"reason": "max_output_tokens"}
         ),
-        "cut the reply off at its length limit",
+        "cut the reply off at its length limit: raise --selfheal-max-reply-tokens",
     ),
     "filter": (
         lambda data: data.update(
@@ -309,7 +336,7 @@ RESPONSES_FAULTS = {
     "cancelled": (lambda data: data.update(status="cancelled"), "status 'cancelled'"),
     "refusal": (
         lambda data: data["output"][1].update(content=[{"type": "refusal", "refusal": "no"}]),
-        "refused: no",
+        'refused ("no',
     ),
 }
 

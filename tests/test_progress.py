@@ -258,7 +258,9 @@ def test_what_was_spent_and_what_is_left() -> None:
         "1200 tokens (0 left)",
         "$0.2500 ($0.75 left)",
     ]
-    assert spending(ModelUsage(cost=0.0), Budget()) == ["0 requests", "0 tokens"]
+    # A price of nothing is one; without one nothing can be said.
+    assert spending(ModelUsage(cost=0.0), Budget()) == ["0 requests", "0 tokens", "$0.0000"]
+    assert spending(ModelUsage(), Budget()) == ["0 requests", "0 tokens"]
 
 
 def test_text_from_elsewhere_is_cleaned(progress: Progress, screen: Screen) -> None:

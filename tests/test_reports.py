@@ -203,6 +203,7 @@ def test_json_is_what_the_contract_says() -> None:
             "cached_tokens": 0,
             "reasoning_tokens": 0,
             "cost": None,
+            "uncounted_requests": 0,
             "stored_replies": 0,
             "models": [],
         },
@@ -377,6 +378,17 @@ def test_html_tells_everything() -> None:
     assert "SECRET_OF_THE_PASSED" not in page.text
     assert (page.classes.count("add"), page.classes.count("del")) == (1, 1)
     assert [f"status {status}" in page.classes for status in get_args(Status)] == [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"), [(None, "not known"), (0.0, "$0.0000"), (1.5, "$1.5000")]
+)
+def test_html_tells_a_price_of_nothing_from_one_that_is_not_known(
+    cost: float | None, said: str
+) -> None:
+    page = as_html(replace(REPORT, model=replace(REPORT.model, cost=cost)))
+    assert f"<dt>Cost</dt><dd>{said}</dd>" in page
+    assert "Cost" not in as_html(replace(REPORT, model=ModelUsage(cost=cost)))
 
 
 def test_html_of_a_run_with_nothing_to_heal() -> None:

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_selfheal.errors import ModelUnavailable
-from pytest_selfheal.model.stored import StoringModel, without_varying
+from pytest_selfheal.model.stored import StoringModel
+from pytest_selfheal.model.varying import without_order, without_varying
 from pytest_selfheal.records import ModelUsage, Reply
 from tests.harness import Project, python
 from tests.scripted_server import Answer, Fault, ScriptedServer
@@ -79,6 +80,61 @@ def test_what_varies_from_run_to_run_is_no_other_question(tmp_path: Path) -> Non
     assert without_varying(before) != without_varying(after.replace("7", "8"))
     ask(StoringModel(Numbering(), tmp_path, {}), before)
     assert ask(StoringModel(Numbering(5), tmp_path, {}), after) == "1"
+
+
+PROMPT = """\
+## Module: m.py
+```python
+{code}
+```
+
+## Failed attempts
+- Attempt 1: failed: assert {{{first}}} == {{'x'}}
+
+```python
+{code}
+```
+```
+E   assert {{{first}}} == {{'x'}}
+E     Extra items in the left set:
+{lines}
+```
+"""
+
+
+@given(st.permutations(["'a'", "'b c'", "'d, e'", "'f'"]), st.integers(0, 3))
+def test_in_which_order_a_set_is_printed_is_no_other_question(
+    items: list[str], folded: int
+) -> None:
+    def asked(items: list[str], folded: int, code: str = "f = 1") -> str:
+        lines = ["E   frozenset({" + ", ".join(items)[:7] + "...})"]
+        lines += [f"E     {item}" for item in items]
+        if folded:
+            lines = [*lines[:-folded], f"[... {folded} lines as in the first failure ...]"]
+        return without_order(
+            PROMPT.format(code=code, first=", ".join(items), lines="\n".join(lines))
+        )
+
+    plain = asked(sorted(items), 0)
+    assert asked(items, folded) == plain
+    assert asked(items, folded, "f = 2") != plain
+    assert asked([*items, "'z'"], folded) != plain
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("datetime.datetime(2026, 1, 2, 3, 4)", "datetime.datetime(2027, 5, 6, 7, 8, 9)"),
+        ("d41d8cd98f00b204e9800998ecf8427e", "0cc175b9c0f1b6a831c399e269772661"),
+        ("at 1795675205.80 in Thread-5", "at 1795675999.1 in Thread-12"),
+    ],
+)
+def test_what_varies_counts_in_code_and_not_in_what_was_printed(one: str, other: str) -> None:
+    def asked(printed: str, code: str) -> str:
+        return without_order(PROMPT.format(code=code, first=printed, lines=f"E {printed}"))
+
+    assert asked(one, "f = 1") == asked(other, "f = 1")
+    assert asked(one, one) != asked(one, other)
 
 
 def test_fresh_starts_over(tmp_path: Path) -> None:
@@ -190,9 +246,11 @@ FILES = {
     "test_mod.py": """
         import mod
 
+        WORDS = {"one", "two", "three", "four", "five"}
+
 
         def test_add(tmp_path):
-            assert mod.add(1, 2) == 3, (object(), tmp_path)
+            assert mod.add(1, 2) == 3, (object(), tmp_path, WORDS)
 
 
         def test_sub():
@@ -266,7 +324,7 @@ def test_a_run_that_is_killed_at_each_request_repeats_none(project: Project) -> 
         run = project.heal(*options, server=server)
     assert run.status == 0, run.output
     assert run.verdicts(ADD) == ["failed", "failed", "passed"]
-    prompts = [without_varying(request.prompt) for request in server.requests]
+    prompts = [without_order(request.prompt) for request in server.requests]
     assert len(prompts) == 6
     assert prompts[0::2] == prompts[1::2], "what was cut off is asked for again as it was"
     assert len(set(prompts)) == 3, "and nothing else is"

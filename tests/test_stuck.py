@@ -64,6 +64,7 @@ def strategies(messages: str, **more: object) -> list[Strategy]:
         ('File "a.py", line 12, in f', 'File "a.py", line 14, in f'),
         ("a.py:12: KeyError", "a.py:14: KeyError"),
         ("process pid=120 ended", "process pid=121 ended"),
+        ("assert {'a', 'b', 'c'} == {'d', 'e'}", "assert {'c', 'a', 'b'} == {'e', 'd'}"),
     ],
 )  # fmt: skip
 def test_what_varies_is_no_other_failure(one: str, other: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_selfheal.healing.judge import last_error_line
-from pytest_selfheal.model.stored import without_varying
+from pytest_selfheal.model.varying import without_varying
 from pytest_selfheal.records import Attempt, Strategy, TestResult
 
 Fingerprint = frozenset[tuple[str, str, str]]

@@ -153,7 +153,7 @@ class DayAccount:
             after = _as_json(days)
             if after != before or not self._path.exists():
                 with self._errors():
-                    self._write(days)
+                    self._write(days, day)
         finally:
             self._lock.release()
 
@@ -166,8 +166,10 @@ class DayAccount:
             raise ValueError("it is no account of this version")
         return {str(day): _book(book) for day, book in _mapping(data["days"]).items()}
 
-    def _write(self, days: Mapping[str, Book]) -> None:
-        kept = dict(sorted(days.items())[-_DAYS_KEPT:])
+    def _write(self, days: Mapping[str, Book], day: str) -> None:
+        # Where the clock was set back, the day is none of the latest.
+        latest = sorted(days)[-_DAYS_KEPT:]
+        kept = {each: days[each] for each in sorted({*latest, day})}
         temporary = self._path.with_name(".spent")  # the lock is held; one that was left is used
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -21,6 +21,7 @@ from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable, UsageError
 from pytest_selfheal.model.accounts import Account, Amount, Book, Caps, RunAccount, today
 from pytest_selfheal.model.bounds import Bound, ask_within
 from pytest_selfheal.model.prices import NANODOLLARS, Price
+from pytest_selfheal.model.size import estimated_tokens
 from pytest_selfheal.model.wanted import check, may_become_unwanted
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import ModelUsage, Reply
@@ -28,7 +29,6 @@ from pytest_selfheal.records import ModelUsage, Reply
 LONG_REPLY_TOKENS = 16_000
 """What a reply is given at most where a budget needs a bound and the user set none."""
 
-_CHARACTERS_PER_TOKEN = 4
 _SMALLEST_REPLY_TOKENS = 64
 _FRAME_TOKENS = 32
 """What a service adds to a prompt for its own form of it."""
@@ -152,7 +152,8 @@ class BudgetedModel:
             return reply
         except ModelUnavailable as error:
             if not error.may_have_cost:
-                cost = self._amount(error.input_tokens, error.output_tokens, error.cached_tokens)
+                cost = self._counted(error)
+            self._check_pause(error)
             raise
         finally:
             self._settle(ticket, day, cost)
@@ -244,6 +245,15 @@ class BudgetedModel:
                 "--selfheal-max-seconds"
             )
 
+    def _check_pause(self, error: ModelUnavailable) -> None:
+        """Let nobody pause for a try that could not be sent afterwards."""
+        deadline, pause = self.purse.deadline, error.retry_after
+        if deadline is not None and pause and time.monotonic() + pause >= deadline:
+            raise ModelUnavailable(
+                f"{error} (it asks for {pause:,.0f} s, and the budget of time ends before that: "
+                "raise --selfheal-max-seconds)"
+            ) from None
+
     def _exhausted(
         self, account: int, name: str, books: Sequence[Book], needed: Amount
     ) -> NoReturn:
@@ -266,9 +276,10 @@ class BudgetedModel:
     # --- after a request ---------------------------------------------------------------
 
     def _cost(self, prompt: str, reply: Reply) -> Amount:
+        self._counted(reply)
         # A service that counts nothing is no reason to spend without end.
-        asked = reply.input_tokens or math.ceil(len(prompt) / _CHARACTERS_PER_TOKEN)
-        replied = reply.output_tokens or math.ceil(len(reply.text) / _CHARACTERS_PER_TOKEN)
+        asked = reply.input_tokens or estimated_tokens(prompt)
+        replied = reply.output_tokens or estimated_tokens(reply.text)
         with self._changed:
             self._prompt_tokens.learn(prompt, asked)
             self._largest_reply = max(self._largest_reply, replied)
@@ -278,9 +289,15 @@ class BudgetedModel:
         cost = self._price.of(asked, replied, cached) if self._price is not None else 0
         return Amount(requests=1, tokens=asked + replied, nanodollars=cost)
 
+    def _counted(self, source: Reply | ModelUnavailable) -> Amount:
+        """What the service says of a request; the run is said to have cost their sum."""
+        amount = self._amount(source.input_tokens, source.output_tokens, source.cached_tokens)
+        with self._changed:
+            self._nanodollars += amount.nanodollars
+        return amount
+
     def _settle(self, ticket: str, day: str, cost: Amount) -> None:
         with self._changed:
-            self._nanodollars += cost.nanodollars
             try:
                 for account in self._accounts:
                     with account.open(day) as book:

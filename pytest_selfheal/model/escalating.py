@@ -50,6 +50,7 @@ class EscalatingModel:
             reasoning_tokens=first.reasoning_tokens + second.reasoning_tokens,
             # A sum of which a part is not known is not known.
             cost=sum(known) if len(known) == len(costs) else None,
+            uncounted_requests=first.uncounted_requests + second.uncounted_requests,
             stored_replies=first.stored_replies + second.stored_replies,
             models=(first, second),
         )

@@ -7,7 +7,9 @@ a token for the prompt, and for the reply as much as the largest one so far.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING
@@ -106,15 +108,19 @@ class RateLimitedModel:
     def ask_within(
         self, prompt: str, bound: Bound, *, targets: Sequence[str], attempt: int
     ) -> Reply:
-        """The same, within a bound.
+        """The same, within a bound; what is waited here is taken from its seconds.
 
         Raises:
             ModelUnavailable: The request alone is over the limit, or there was no room for
-                a quarter of an hour, or the model was closed meanwhile.
+                a quarter of an hour or for the bound's seconds, or the model was closed
+                meanwhile.
         """
-        weight = self._take_tokens(prompt)
+        end = None if bound.seconds is None else time.monotonic() + bound.seconds
+        weight = self._take_tokens(prompt, end)
         if self._requests is not None:
-            self._wait_for(self._requests, 1, "--selfheal-rpm")
+            self._wait_for(self._requests, 1, "--selfheal-rpm", end)
+        if end is not None:
+            bound = replace(bound, seconds=end - time.monotonic())
         reply = ask_within(self._model, prompt, bound, targets=targets, attempt=attempt)
         with self._lock:
             # What the estimate missed is taken from the next request's minute.
@@ -133,7 +139,7 @@ class RateLimitedModel:
                 rate.close()
         self._model.close()
 
-    def _take_tokens(self, prompt: str) -> int:
+    def _take_tokens(self, prompt: str, end: float | None) -> int:
         if self._tokens is None:
             return 0
         with self._lock:
@@ -148,12 +154,17 @@ class RateLimitedModel:
             )
         # More than the whole minute's room would never be let through.
         taken = min(asked + reply + debt, limit)
-        self._wait_for(self._tokens, taken, "--selfheal-tpm")
+        self._wait_for(self._tokens, taken, "--selfheal-tpm", end)
         return max(0, taken - debt)
 
-    def _wait_for(self, rate: SharedRate, weight: int, option: str) -> None:
+    def _wait_for(self, rate: SharedRate, weight: int, option: str, end: float | None) -> None:
         waited = 0.0
         while seconds := rate.take(weight):
+            if end is not None and time.monotonic() + seconds >= end:
+                raise ModelUnavailable(
+                    "no room for another request before the budget of time ends: raise "
+                    f"--selfheal-max-seconds or {option}"
+                )
             if waited + seconds > _LONGEST_WAIT_SECONDS:
                 raise ModelUnavailable(
                     f"no room for another request in {_LONGEST_WAIT_SECONDS:g} s: raise {option}"

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 1_048_576
 """No more of an answer is read: a reply is some kilobytes of Markdown."""
 
+_SHORTEST_SECONDS = 0.001
+"""No try is given less, which an HTTP library would take for an error or for no limit."""
+
 # Local servers need no key, but the SDK insists on one.
 _PLACEHOLDER_KEY = "none"
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "quota_exceeded"})
@@ -121,13 +124,19 @@ class OpenAIModel:
                 "that budget out, and limit requests instead",
                 fatal=True,
             )
-        seconds = min(self._timeout_seconds, bound.seconds or self._timeout_seconds)
-        self._count(requests=1)
-        with self._service_errors(seconds, parameters):
-            body = self._body(client, encodable(prompt), parameters, seconds)
-            answer = read_answer(body, self.api)
-        self._count(usage=answer.usage)
+        seconds = self._timeout_seconds
+        if bound.seconds is not None:
+            seconds = min(seconds, max(bound.seconds, _SHORTEST_SECONDS))
+        self._count(requests=1, uncounted=1)
+        try:
+            with self._service_errors(seconds, parameters):
+                body = self._body(client, encodable(prompt), parameters, seconds)
+                answer = read_answer(body, self.api)
+        except ModelUnavailable as error:
+            self._count(uncounted=0 if error.may_have_cost else -1)
+            raise
         usage = answer.usage
+        self._count(usage=usage, uncounted=0 if usage == Usage() else -1)
         return replace(
             read_reply(answer.text, usage.input_tokens, usage.output_tokens),
             cached_tokens=usage.cached_tokens,
@@ -195,18 +204,22 @@ class OpenAIModel:
         for chunk in chunks:
             body += chunk
             if len(body) > MAX_BODY_BYTES:
-                raise AnswerError(f"answered with more than {MAX_BODY_BYTES:,} bytes")
+                raise AnswerError(
+                    f"answered with more than {MAX_BODY_BYTES:,} bytes",
+                    advice="lower --selfheal-max-reply-tokens, or try another model",
+                )
             if time.monotonic() > deadline:
                 raise AnswerError(f"took longer than {seconds:g} s to answer")
         return bytes(body)
 
-    def _count(self, *, requests: int = 0, usage: Usage | None = None) -> None:
+    def _count(self, *, requests: int = 0, uncounted: int = 0, usage: Usage | None = None) -> None:
         usage = usage or Usage()
         with self._lock:
             before = self._usage
             self._usage = replace(
                 before,
                 requests=before.requests + requests,
+                uncounted_requests=before.uncounted_requests + uncounted,
                 input_tokens=before.input_tokens + usage.input_tokens,
                 output_tokens=before.output_tokens + usage.output_tokens,
                 cached_tokens=before.cached_tokens + usage.cached_tokens,
@@ -236,8 +249,11 @@ class OpenAIModel:
             )
         except openai.APIConnectionError as error:
             never_arrived = isinstance(error.__cause__, _http_errors("ConnectError"))
+            what, todo = "cannot be reached", self._advice()
+            if not never_arrived:
+                what, todo = "broke off the connection", "try again later"
             self._fail(
-                f"cannot be reached ({_words(error.__cause__)}): {self._advice()}",
+                f"{what} ({_words(error.__cause__)}): {todo}",
                 retry_after=0.0,
                 may_have_cost=not never_arrived,
             )
@@ -253,11 +269,10 @@ class OpenAIModel:
             self._fail(f"cannot be asked ({_words(error)})", may_have_cost=True)
 
     def _fail_for_answer(self, error: AnswerError) -> NoReturn:
-        words, usage = _words(error), error.usage
+        usage = error.usage
         self._count(usage=usage)
-        hint = f": {self._advice()}" if words.endswith(("HTML", "JSON")) else ""
         self._fail(
-            f"{words}{hint}",
+            f"{_words(error)}: {error.advice or self._advice()}",
             retry_after=0.0 if error.may_pass else None,
             may_have_cost=usage is None,
             input_tokens=usage.input_tokens if usage else 0,
@@ -272,7 +287,8 @@ class OpenAIModel:
         words = _service_words(error)
         if status in {401, 403}:
             # The service's own words quote a part of the key.
-            self._fail(f"refused the key ({status}): check OPENAI_API_KEY", fatal=True)
+            more = ", and what its account may use" if status == 403 else ""
+            self._fail(f"refused the key ({status}): check OPENAI_API_KEY{more}", fatal=True)
         if status == 404 or code == "model_not_found":
             self._fail(
                 f"does not know the model {self.name!r} ({status}{words}): check "
@@ -300,6 +316,8 @@ class OpenAIModel:
             )
         may_pass = status >= 500 or status in {408, 409, 425}
         advice = "try again later" if may_pass else "check --selfheal-model and --selfheal-api"
+        if status == 413 or code == "context_length_exceeded":
+            advice = "lower --selfheal-prompt-tokens, or use a model with room for more"
         self._fail(
             f"answered with status {status}{words}: {advice}",
             retry_after=pause if may_pass else None,

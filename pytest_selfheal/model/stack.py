@@ -6,7 +6,7 @@ costs nothing, so it stands outside. The recording is outermost: it holds what t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ def limited(
     model: Model,
     settings: Settings,
     state_dir: Path,
+    limits_dir: Path,
     on_wait: Callable[[float, str], None] | None = None,
     second: Model | None = None,
 ) -> Model:
@@ -39,19 +40,21 @@ def limited(
     Args:
         model: Who answers.
         settings: The run's.
-        state_dir: Where this project's runs share what was spent.
+        state_dir: Where this project's runs share replies, and what the model refuses.
+        limits_dir: Where they share what was spent.
         on_wait: Told before each wait: its seconds, and a few words on the reason.
         second: Who answers what the first one did not get done.
 
     Raises:
         UsageError: A file of theirs cannot be used, or a price is missing.
     """
-    first = _Layers(settings, state_dir, on_wait)
+    first = _Layers(settings, state_dir, limits_dir, on_wait)
     model = first.around(model)
     if second is None:
         return model
     return EscalatingModel(
-        model, _Layers(of_second(settings), state_dir, on_wait, first).around(second)
+        model,
+        _Layers(of_second(settings), state_dir, limits_dir, on_wait, first).around(second),
     )
 
 
@@ -62,11 +65,13 @@ class _Layers:
         self,
         settings: Settings,
         state_dir: Path,
+        limits_dir: Path,
         on_wait: Callable[[float, str], None] | None,
         beside: _Layers | None = None,
     ) -> None:
         self._settings = settings
         self._state_dir = state_dir
+        self._limits_dir = limits_dir
         self._on_wait = on_wait
         self._beside = beside
         self._budgeted: BudgetedModel | None = None
@@ -75,13 +80,12 @@ class _Layers:
     def around(self, model: Model) -> Model:
         settings, state_dir, on_wait = self._settings, self._state_dir, self._on_wait
         is_replay = settings.replay is not None
-        folder = state_dir / "limits"
         is_ours = isinstance(model, OpenAIModel)
         if isinstance(model, OpenAIModel):
             model.remember_in(state_dir / "model")
         if settings.rpm is not None or settings.tpm is not None:
-            model = RateLimitedModel(model, settings.rpm, settings.tpm, folder, on_wait)
-        model = self._budgeted = self._within_budget(model, folder, is_ours=is_ours)
+            model = RateLimitedModel(model, settings.rpm, settings.tpm, self._limits_dir, on_wait)
+        model = self._budgeted = self._within_budget(model, is_ours=is_ours)
         if not is_replay:
             model = RetryingModel(model, on_wait=on_wait)
         if is_ours:  # a plugin's model may answer otherwise the next time, and costs what it costs
@@ -97,7 +101,7 @@ class _Layers:
             model = self._recording = RecordingModel(model, settings.record, beside=beside)
         return model
 
-    def _within_budget(self, model: Model, folder: Path, *, is_ours: bool) -> BudgetedModel:
+    def _within_budget(self, model: Model, *, is_ours: bool) -> BudgetedModel:
         settings = self._settings
         is_replay = settings.replay is not None
         day_caps = _day_caps(settings)
@@ -111,7 +115,7 @@ class _Layers:
                 tokens=settings.max_tokens,
                 nanodollars=None if is_replay else _nanodollars(settings.max_cost),
             ),
-            day=DayAccount(day_caps, folder) if has_day else None,
+            day=DayAccount(day_caps, self._limits_dir) if has_day else None,
             price=None if is_replay else known_price(settings, is_ours=is_ours),
             max_seconds=settings.max_seconds,
             max_reply_tokens=settings.max_reply_tokens,
@@ -126,26 +130,36 @@ def of_second(settings: Settings) -> Settings:
     return replace(settings, model=settings.escalate_model, price=settings.escalate_price)
 
 
-def check_budgets(settings: Settings, state_dir: Path, *, is_ours: bool) -> None:
+def with_price_options(settings: Settings) -> Iterator[tuple[Settings, str]]:
+    """The settings of each model, and the option that its price is given by."""
+    yield settings, "selfheal_price"
+    if settings.escalate_model is not None:
+        yield of_second(settings), "selfheal_escalate_price"
+
+
+def limits_money(settings: Settings) -> bool:
+    """Whether there is a budget that no run can keep without prices."""
+    return settings.max_cost is not None or settings.max_cost_per_day is not None
+
+
+def check_budgets(settings: Settings, limits_dir: Path, *, is_ours: bool) -> None:
     """Find out before any test runs whether the budgets can be kept.
 
     Args:
         settings: The run's.
-        state_dir: As for `limited`.
+        limits_dir: As for `limited`.
         is_ours: The model is no plugin's.
 
     Raises:
         UsageError: Money is limited and the price is not known, or the day's account
             cannot be used; one line.
     """
-    limits_money = settings.max_cost is not None or settings.max_cost_per_day is not None
-    for each in (settings, *([of_second(settings)] if settings.escalate_model else [])):
-        if limits_money and known_price(each, is_ours=is_ours) is None:
-            option = "selfheal_price" if each is settings else "selfheal_escalate_price"
+    for each, option in with_price_options(settings):
+        if limits_money(settings) and known_price(each, is_ours=is_ours) is None:
             raise UsageError(no_price(each.model, option))
     caps = _day_caps(settings)
     if caps.is_any:
-        DayAccount(caps, state_dir / "limits")
+        DayAccount(caps, limits_dir)
 
 
 def known_price(settings: Settings, *, is_ours: bool) -> Price | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from pytest_selfheal.errors import ModelUnavailable
 from pytest_selfheal.model.reply import read_reply
+from pytest_selfheal.model.varying import without_order
 from pytest_selfheal.model.wanted import wait
 from pytest_selfheal.protocols import Model
 from pytest_selfheal.records import ModelUsage, Reply
@@ -36,21 +36,6 @@ _MOST_ENTRY_BYTES = 2 * 2**20
 _POLL_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 1_800.0
 _LOCK_KEPT_SECONDS = 86_400.0
-
-# What differs from run to run where nothing else does.
-_VARYING = re.compile(
-    r"0x[0-9a-fA-F]{6,16}\b"
-    r"|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
-    r"|\bpytest-selfheal-\d+-\w{8}\b|(?<=/)tmp[a-z0-9_]{8}\b"
-    r"|\bpytest-of-[^/\s]+/pytest-\d+\b"
-    r"|\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?"
-    r"|(?<=in )\d+\.\d+ ?s\b"
-)
-
-
-def without_varying(text: str) -> str:
-    """Give a text without addresses, ids, times and the numbers of temporary folders."""
-    return _VARYING.sub("*", text)
 
 
 class StoringModel:
@@ -134,7 +119,7 @@ class StoringModel:
     def _key(self, prompt: str, attempt: int) -> str:
         # Samples that are asked for at once have one text, and a number each.
         asked = json.dumps(
-            [_VERSION, self.name, self._settings, without_varying(prompt), attempt],
+            [_VERSION, self.name, self._settings, without_order(prompt), attempt],
             sort_keys=True,
         )
         question = hashlib.sha256(asked.encode()).hexdigest()

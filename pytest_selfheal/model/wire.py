@@ -20,6 +20,8 @@ from pytest_selfheal.errors import SelfHealError
 
 Api = Literal["responses", "chat"]
 
+_OTHER_MODEL = "try another model, or say in a hint what the code is for"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
@@ -44,13 +46,22 @@ class AnswerError(SelfHealError):
     """A body that holds no reply: the message completes `The endpoint …`.
 
     `may_pass` says that the same request may fare better; `usage` is what was counted all
-    the same, None where the body does not say.
+    the same, None where the body does not say. `advice` is what the user can do, None where
+    it may be the wrong endpoint.
     """
 
-    def __init__(self, message: str, *, may_pass: bool = False, usage: Usage | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        may_pass: bool = False,
+        usage: Usage | None = None,
+        advice: str | None = "try again later, or another model",
+    ) -> None:
         super().__init__(message)
         self.may_pass = may_pass
         self.usage = usage
+        self.advice = advice
 
 
 def read_answer(body: bytes, api: Api) -> Answer:
@@ -66,9 +77,9 @@ def read_answer(body: bytes, api: Api) -> Answer:
     except (ValueError, RecursionError):
         looks_html = body.lstrip()[:1] == b"<"
         what = "HTML" if looks_html else "no JSON"
-        raise AnswerError(f"answered with {what}", may_pass=not looks_html) from None
+        raise AnswerError(f"answered with {what}", may_pass=not looks_html, advice=None) from None
     if not isinstance(data, dict):
-        raise AnswerError("answered with JSON that is no object", may_pass=True)
+        raise AnswerError("answered with JSON that is no object", may_pass=True, advice=None)
     usage = _usage(data)
     error = error_message(data)
     if error is not None:
@@ -134,7 +145,7 @@ def _chat_text(data: Mapping[str, Any]) -> str:
     choice = _mapping(choices[0])
     message = _mapping(choice.get("message"))
     if message.get("refusal"):
-        raise AnswerError(f"refused: {message['refusal']}")
+        raise _refusal(message["refusal"])
     _check_ending(choice.get("finish_reason"))
     if "content" not in message:
         raise AnswerError("answered without a message's content", may_pass=True)
@@ -165,17 +176,25 @@ def _responses_text(data: Mapping[str, Any]) -> str:
     for item in messages:
         for part in _parts(item.get("content")):
             if part.get("type") == "refusal":
-                raise AnswerError(f"refused: {part.get('refusal')}")
+                raise _refusal(part.get("refusal"))
     return "".join(
         text for item in messages for text in _texts(item.get("content"), {"output_text", "text"})
     )
 
 
+def _refusal(words: object) -> AnswerError:
+    said = json.dumps(" ".join(str(words).split()), ensure_ascii=False)
+    return AnswerError(f"refused ({said})", advice=_OTHER_MODEL)
+
+
 def _check_ending(reason: object) -> None:
     if reason in {"length", "max_output_tokens", "max_tokens"}:
-        raise AnswerError("cut the reply off at its length limit")
+        raise AnswerError(
+            "cut the reply off at its length limit",
+            advice="raise --selfheal-max-reply-tokens or the budget, or try another model",
+        )
     if reason == "content_filter":
-        raise AnswerError("held the reply back with its content filter")
+        raise AnswerError("held the reply back with its content filter", advice=_OTHER_MODEL)
 
 
 def _texts(content: object, types: set[str]) -> Iterator[str]:

@@ -131,6 +131,8 @@ def _totals(report: HealReport) -> str:
         "Sandbox": report.backend or "none",
         "Verifications": str(report.verifications),
     }
+    if model.requests:
+        facts["Cost"] = "not known" if model.cost is None else f"${model.cost:.4f}"
     if report.patch:
         facts["Patch"] = report.patch
     items = (

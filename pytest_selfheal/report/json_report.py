@@ -52,6 +52,7 @@ def _model(model: ModelUsage) -> dict[str, Any]:
         "cached_tokens": model.cached_tokens,
         "reasoning_tokens": model.reasoning_tokens,
         "cost": None if model.cost is None else round(model.cost, 9),
+        "uncounted_requests": model.uncounted_requests,
         "stored_replies": model.stored_replies,
     }
 

@@ -103,7 +103,7 @@ def spending(usage: ModelUsage, budget: Budget) -> list[str]:
         count(usage.requests, "request") + _left(budget.requests, usage.requests),
         f"{tokens} tokens" + _left(budget.tokens, tokens),
     ]
-    if usage.cost is not None and (usage.cost or budget.cost is not None):
+    if usage.cost is not None:
         left = "" if budget.cost is None else f" (${max(0.0, budget.cost - usage.cost):.2f} left)"
         parts.append(f"${usage.cost:.4f}{left}")
     return parts
