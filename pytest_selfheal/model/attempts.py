@@ -16,6 +16,12 @@ TRACEBACK_LIMIT = 12_000
 _FEWEST = 1_000
 """Characters below which nothing is cut that is shown at all."""
 
+_MEND_IT = "Find the cause and reply as above, with all targets complete.\n"
+_ANOTHER_WAY = (
+    "The same mistake came back, so do not mend this code. Take a different approach, from the "
+    "targets and their tests, and reply as above, with all targets complete.\n"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shape:
@@ -26,12 +32,24 @@ class _Shape:
     traceback: int = TRACEBACK_LIMIT
 
 
-def told_attempts(attempts: Sequence[Attempt], quoting: Quoting, tokens: int) -> str | None:
+def told_attempts(
+    attempts: Sequence[Attempt],
+    quoting: Quoting,
+    tokens: int,
+    *,
+    wants_another_way: bool = False,
+) -> str | None:
     """Give what the attempts taught, in at most so many tokens.
 
     What they taught is a line each, and the last one is whole; so is the last one that has
     code: a reply without any must not hide what was found out. Where there is no room, the
     earlier ones go first, then the middle of what pytest printed, then that of the code.
+
+    Args:
+        attempts: Oldest first.
+        quoting: How they are quoted.
+        tokens: The most that it may take.
+        wants_another_way: The code is not to be mended, but written otherwise.
 
     Returns:
         None where not even the shortest form fits; "" where there were none.
@@ -39,7 +57,8 @@ def told_attempts(attempts: Sequence[Attempt], quoting: Quoting, tokens: int) ->
     if not attempts:
         return ""
     for shape in _shapes():
-        text = "\n".join(_told(attempts, quoting, shape))
+        told = _told(attempts, quoting, shape)
+        text = "\n".join([*told, _ANOTHER_WAY if wants_another_way else _MEND_IT])
         if estimated_tokens(text) <= tokens:
             return text
     return None
@@ -75,7 +94,6 @@ def _told(attempts: Sequence[Attempt], quoting: Quoting, shape: _Shape) -> Itera
     with_code = [n for n, attempt in enumerate(attempts) if attempt.code]
     for number in dict.fromkeys([*with_code[-1:], len(attempts) - 1]):
         yield from _whole(number + 1, attempts[number], quoting, shape)
-    yield "Find the cause and reply as above, with all targets complete.\n"
 
 
 def _whole(number: int, attempt: Attempt, quoting: Quoting, shape: _Shape) -> Iterator[str]:

@@ -60,10 +60,13 @@ def render(
     stable = _fitted(question, int(max_tokens * _STABLE_SHARE), quoting)
     attempts = None
     if stable is not None:
-        if question.wants_another_way:
-            stable = f"{stable}\n{_ANOTHER_WAY}"
         room = max_tokens - estimated_tokens(stable)
-        attempts = told_attempts(question.attempts, quoting, room - 1)
+        attempts = told_attempts(
+            question.attempts,
+            quoting,
+            room - 1,
+            wants_another_way=question.wants_another_way,
+        )
     if stable is None or attempts is None:
         raise too_long(question, max_tokens)
     return f"{stable}\n{attempts}" if attempts else stable
@@ -77,9 +80,6 @@ def too_long(question: Question, max_tokens: int) -> PromptTooLong:
         f"the prompt for {first}{more} does not fit into {max_tokens:,} tokens, a quarter of which "
         "is kept for failed attempts: raise selfheal_prompt_tokens"
     )
-
-
-_ANOTHER_WAY = "The obvious way was tried and failed. Take a different approach.\n"
 
 
 # --- what is left out, and in which order ----------------------------------------------
