@@ -15,10 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_selfheal.model.fold import fenced, fold, fold_repeated, one_line
+from pytest_selfheal.healing.judge import tracebacks
+from pytest_selfheal.model.fold import fenced, fold, one_line
 from pytest_selfheal.model.prompt import render
 from pytest_selfheal.model.redact import redact
-from pytest_selfheal.records import Attempt, Excerpt, Failure, MarkerOptions, Question, Stub
+from pytest_selfheal.records import (
+    Attempt,
+    Excerpt,
+    Failure,
+    MarkerOptions,
+    Question,
+    Stub,
+    TestResult,
+)
 
 GOLDEN_DIR = Path(__file__).parent / "prompts"
 
@@ -164,6 +173,38 @@ def test_the_first_prompt_for_a_small_function_is_short() -> None:
     first, retry = render(QUESTION), render(replace(QUESTION, attempts=(WRONG,)))
     assert len(first) <= 2_500
     assert len(retry) <= 2.5 * len(first)
+
+
+@pytest.mark.parametrize("value", ["x" * 40, "x" * 400, "x" * 4_000])
+@pytest.mark.parametrize("cases", [1, 2, 12])
+def test_a_retry_after_many_long_failures_is_short(value: str, cases: int) -> None:
+    """The first failure stays as pytest printed it but for its long values, and more are named."""
+    red = [
+        TestResult(
+            nodeid=f"tests/test_slug.py::test_cases[{n}]",
+            outcome="failed",
+            longrepr="tests/test_slug.py:9: in test_cases\n    assert slugify(text) == slug\n"
+            f"E   AssertionError: assert '{n}{value}' == '{n}'\nE     \nE     - {n}\n"
+            f"E     + {n}{value}",
+        )
+        for n in range(cases)
+    ]
+    attempt = replace(WRONG, traceback=tracebacks(red))
+    retry = render(replace(QUESTION, attempts=(attempt,)))
+    assert len(retry) <= 2.5 * len(render(QUESTION))
+    assert WRONG.code in retry
+    assert "\ntests/test_slug.py:9: in test_cases\n    assert slugify(text) == slug\nE  " in retry
+    assert red[0].longrepr in retry or len(value) > 40
+    assert all(each.nodeid in retry for each in red[:6])
+    assert ("- and 6 more\n" in retry) == (cases == 12)
+
+
+def test_long_code_takes_nothing_from_the_first_failures() -> None:
+    longrepr = "t.py:3: in f\n    assert f(1)\nE   assert 0"
+    red = [TestResult(nodeid=f"t.py::{x}", outcome="failed", longrepr=longrepr) for x in "ab"]
+    attempt = replace(WRONG, code="x = 1\n" * 2_000, traceback=tracebacks(red))
+    retry = render(replace(QUESTION, attempts=(attempt,)))
+    assert retry.count(longrepr) == 2
 
 
 def test_a_retry_begins_with_the_whole_first_prompt() -> None:
@@ -333,13 +374,6 @@ def test_fold_bounds_any_text(text: str, limit: int) -> None:
     folded = fold(text, limit)
     assert folded == text or len(folded) <= limit + 45
     assert len(text) > limit or folded == text
-
-
-def test_repeated_lines_are_folded_and_others_kept() -> None:
-    shown = "a\nb\nc\nd\ne"
-    folded = "x\n[... 4 lines as in the first ...]\ny"
-    assert fold_repeated("x\nb\nc\nd\ne\ny", shown, "the first") == folded
-    assert fold_repeated("x\nb\nc\ny", shown, "the first") == "x\nb\nc\ny"
 
 
 def test_a_fence_is_longer_than_any_inside() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pytest_selfheal.model.fold import fold_repeated
+from pytest_selfheal.model.printed import fold_repeated, last_error_line
 from pytest_selfheal.model.quoting import Quoting
 from pytest_selfheal.records import Failure
 
@@ -83,8 +83,8 @@ def _by_last_line(failures: Sequence[Failure], quoting: Quoting) -> Iterator[str
         return
     lines = ["### And also"]
     for failure in failures[:BY_NAME]:
-        last = next((x for x in reversed(failure.longrepr.split("\n")) if x.strip()), "")
-        lines.append(f"- {quoting.inline(failure.nodeid)}: {quoting.inline(last)}")
+        said = last_error_line(quoting.clean(failure.longrepr))
+        lines.append(f"- {quoting.inline(failure.nodeid)}: {quoting.inline(said)}")
     if len(failures) > BY_NAME:
         lines.append(f"- and {len(failures) - BY_NAME} more")
     yield "\n".join(lines) + "\n"

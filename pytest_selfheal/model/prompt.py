@@ -30,6 +30,9 @@ PASSING_BY_NAME = 30
 
 _STABLE_SHARE = 0.75
 """Of the bound; the rest is kept for what attempts taught."""
+_RETRY_SHARE = 1.4
+"""What attempts are to take at most, as a multiple of all before, so that a retry costs no
+more than two and a half first requests."""
 _HINT_LIMIT = 2_000
 _LANGUAGES = {
     ".py": "python",
@@ -65,6 +68,7 @@ def render(
             question.attempts,
             quoting,
             room - 1,
+            int(_RETRY_SHARE * estimated_tokens(stable)),
             wants_another_way=question.wants_another_way,
         )
     if stable is None or attempts is None:

@@ -9,13 +9,13 @@ from pytest_selfheal.model.fold import (
     encodable,
     fenced,
     fold,
-    fold_long_lines,
     one_line,
     without_target_lines,
 )
+from pytest_selfheal.model.printed import fold_long_lines
 from pytest_selfheal.model.redact import redact
 
-LINE_LIMIT = 1_000
+LINE_LIMIT = 500
 """Characters: longer lines of tracebacks are values that nobody reads to their end."""
 
 
@@ -33,9 +33,9 @@ class Quoting:
         shown = clean if limit is None else fold(clean, limit)
         return fenced(without_target_lines(shown), language)
 
-    def printed(self, text: str, limit: int) -> str:
+    def printed(self, text: str, limit: int, line_limit: int = LINE_LIMIT) -> str:
         """The same for what pytest printed: long values are folded as well."""
-        folded = fold(fold_long_lines(self.clean(text), LINE_LIMIT), limit)
+        folded = fold(fold_long_lines(self.clean(text), line_limit), limit)
         return fenced(without_target_lines(folded))
 
     def inline(self, text: str, limit: int = 300) -> str:
