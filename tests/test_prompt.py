@@ -333,6 +333,56 @@ def test_what_stopped_at_a_stub_is_named_and_nothing_else() -> None:
     assert "\n- tests/test_slug.py::test_words_are_joined (3 cases)\n" in prompt
 
 
+RAISED = """\
+tests/test_slug.py:5: in {test}
+    assert slugify({text!r}) == {text!r}
+src/slug.py:7: in slugify
+    raise NotImplementedError{more}
+E   NotImplementedError{said}"""
+
+
+@pytest.mark.parametrize(("more", "said"), [("", ""), ('("to do")', ": to do")])
+def test_a_stub_that_raises_by_itself_is_named_and_nothing_else(more: str, said: str) -> None:
+    failures = tuple(
+        Failure(
+            nodeid=f"tests/test_slug.py::{name}",
+            phase="call",
+            longrepr=RAISED.format(test=name, text=name, more=more, said=said),
+        )
+        for name in ("test_a", "test_b")
+    )
+    prompt = render(replace(QUESTION, failures=failures))
+    assert "### Stopped at src/slug.py::slugify, which is not written yet:\n" in prompt
+    assert "\n- tests/test_slug.py::test_a\n- tests/test_slug.py::test_b\n" in prompt
+    assert "E   NotImplementedError" not in prompt
+    # What somebody else raises, or a body of its own, says something.
+    elsewhere = tuple(
+        replace(x, longrepr=x.longrepr.replace("slug.py:7", "b.py:7")) for x in failures
+    )
+    assert "E   NotImplementedError" in render(replace(QUESTION, failures=elsewhere))
+    living = (replace(STUB, is_living=True),)
+    assert "E   NotImplementedError" in render(replace(QUESTION, failures=failures, stubs=living))
+
+
+def test_cases_of_a_test_that_no_code_answers_for_yet_are_a_line() -> None:
+    failures = tuple(
+        Failure(
+            nodeid=f"t.py::test_{name}[{n}]",
+            phase="call",
+            longrepr=f"t.py:3: in test_{name}\n    assert f({n}) == {n}\n"
+            f"E   assert None == {n}\nE    +  where None = f({n})",
+        )
+        for name in "ab"
+        for n in range(3)
+    )
+    prompt = render(replace(QUESTION, failures=failures))
+    assert [each.longrepr in prompt for each in failures] == [True, False, False] * 2
+    assert "- t.py::test_b[2]: assert None == 2\n" in prompt
+    assert "t.py::test_b[0]:" not in prompt
+    living = replace(QUESTION, failures=failures, stubs=(replace(STUB, is_living=True),))
+    assert sum(each.longrepr in render(living) for each in failures) == 4
+
+
 def test_the_same_failure_is_shown_once_with_all_names() -> None:
     other = [replace(x, longrepr=x.longrepr + "\nE   StubCalled: other") for x in GROUP.failures]
     other = [*other[:3], GROUP.failures[3]]

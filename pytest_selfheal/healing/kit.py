@@ -42,6 +42,7 @@ from pytest_selfheal.settings import Settings
 from pytest_selfheal.source.candidate import read_candidate
 from pytest_selfheal.source.context import (
     data_excerpts,
+    imported_definitions,
     module_excerpt,
     names_in_tests,
     test_excerpts,
@@ -195,14 +196,18 @@ class Kit:
             for key in dict.fromkeys([*asked, *entered])
             if (piece := provisional.get(key)) is not None
         ]
-        modules: Sequence[Excerpt] = []
+        by_path: dict[str, list[Stub]] = {}
+        for stub in stubs:
+            by_path.setdefault(stub.path, []).append(stub)
         named = names_in_tests(nodeids, read)
-        for path in dict.fromkeys(stub.path for stub in stubs):
-            here = [stub for stub in stubs if stub.path == path]
-            modules = [*modules, module_excerpt(self.sources[path], here, names=named)]
+        modules = [
+            module_excerpt(self.sources[path], here, names=named) for path, here in by_path.items()
+        ]
         tests = test_excerpts(nodeids, stubs, read)
         if approach.strategy == "more-context":
             modules, tests = widened(modules, tests, read, self.files)
+        else:
+            modules += imported_definitions(by_path, nodeids, read, self.files)
         return Question(
             stubs=tuple(stubs),
             modules=tuple(modules),

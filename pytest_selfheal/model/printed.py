@@ -43,6 +43,12 @@ def last_error_line(longrepr: str) -> str:
     return lines[-1] if lines else ""
 
 
+def function_of(nodeid: str) -> str:
+    """A test's name without its parameters; a folder may have brackets in its own."""
+    path, colons, test = nodeid.partition("::")
+    return f"{path}{colons}{test.partition('[')[0]}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Section:
     """One failure with its heading."""
@@ -50,12 +56,6 @@ class _Section:
     heading: str
     name: str
     body: str
-
-    @property
-    def function(self) -> str:
-        """The name without its parameters; a folder may have brackets in its own."""
-        path, colons, test = self.name.partition("::")
-        return f"{path}{colons}{test.partition('[')[0]}"
 
 
 def fold_failures(text: str, extent: Extent = "all") -> str:
@@ -94,7 +94,9 @@ def _divided(
     if extent == "first":
         return failures[:1], failures[1:]
     shown: dict[str, _Section] = {}
-    others = [each for each in failures if shown.setdefault(each.function, each) is not each]
+    others = [
+        each for each in failures if shown.setdefault(function_of(each.name), each) is not each
+    ]
     return list(shown.values()), others
 
 

@@ -147,7 +147,7 @@ def _stable(question: Question, quoting: Quoting, left_out: Sequence[str] = ()) 
         *_excerpts("Data", question.data, quoting),
         *_excerpts("Provisional code, not yet confirmed", question.provisional, quoting),
         *_passing(question.passing, quoting),
-        *told_failures(question.failures, quoting),
+        *told_failures(question.failures, quoting, question.stubs),
     ]
     if left_out:
         parts.append(f"Left out for length: {', '.join(left_out)}.\n")
