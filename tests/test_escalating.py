@@ -315,7 +315,7 @@ def root(tmp_path: Path) -> Path:
     files = {
         "pack/__init__.py": "",
         "pack/mod.py": "from pack import rates\nfrom .deep import inner\n\n\n"
-        "# selfheal\ndef f(a):\n    ...\n",
+        "def g():\n    return rates, inner\n\n\n# selfheal\ndef f(a):\n    ...\n",
         "pack/rates.py": "RATE = 19  # per cent\n",
         "pack/deep.py": "inner = 7  # the inner one\n",
         "pack/other.py": "UNRELATED = 1\n",
