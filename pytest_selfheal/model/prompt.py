@@ -20,6 +20,7 @@ from pytest_selfheal.model.attempts import told_attempts
 from pytest_selfheal.model.failures import told_failures
 from pytest_selfheal.model.fold import encodable, fold
 from pytest_selfheal.model.quoting import Quoting
+from pytest_selfheal.model.redact import told_secrets
 from pytest_selfheal.model.size import estimated_tokens
 from pytest_selfheal.records import Excerpt, Question, Stub
 
@@ -59,7 +60,7 @@ def render(
     Raises:
         PromptTooLong: What is never left out takes more.
     """
-    quoting = Quoting(secrets=secrets)
+    quoting = Quoting(secrets=secrets, told=_told_secrets(question, secrets))
     stable = _fitted(question, int(max_tokens * _STABLE_SHARE), quoting)
     attempts = None
     if stable is not None:
@@ -74,6 +75,16 @@ def render(
     if stable is None or attempts is None:
         raise too_long(question, max_tokens)
     return f"{stable}\n{attempts}" if attempts else stable
+
+
+def _told_secrets(question: Question, names: Collection[str]) -> frozenset[str]:
+    """What the question's own files and failures show to be a secret.
+
+    The attempts do not count: what stands before them must not change with them.
+    """
+    excerpts = (*question.modules, *question.tests, *question.data, *question.provisional)
+    texts = [*(each.text for each in excerpts), *(each.longrepr for each in question.failures)]
+    return frozenset(secret for text in texts for secret in told_secrets(text, names))
 
 
 def too_long(question: Question, max_tokens: int) -> PromptTooLong:

@@ -21,9 +21,12 @@ LINE_LIMIT = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quoting:
-    """How to quote; `secrets` are the names whose values are cut out beside what looks like one."""
+    """How to quote."""
 
     secrets: Collection[str] = ()
+    """Names whose values are cut out beside what looks like a secret."""
+    told: Collection[str] = ()
+    """Secrets that some of the texts tell by a name: they are cut out of all of them."""
     _cleaned: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     """What was quoted before: a text that is made to fit quotes the same several times."""
 
@@ -45,5 +48,5 @@ class Quoting:
     def clean(self, text: str) -> str:
         """Cut secrets out, before anything else: half a secret is not recognised as one."""
         if text not in self._cleaned:
-            self._cleaned[text] = redact(encodable(text), self.secrets)
+            self._cleaned[text] = redact(encodable(text), self.secrets, self.told)
         return self._cleaned[text]
