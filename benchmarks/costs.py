@@ -122,11 +122,13 @@ def _sent(
                 target=_SHARED_TARGET,
             )
         )
+        retries = [len(retry) / len(first) for first, *later in sent.values() for retry in later]
         figures.append(
             Figure(
-                name=f"a next prompt / the one before, {what}",
-                values=tuple(len(after) / len(before) for before, after in pairs),
+                name=f"longest retry / its first prompt, {what}",
+                values=(max(retries),),
                 target=_RETRY_TARGET,
+                detail=f"median {statistics.median(retries):.2f} of {len(retries)}",
             )
         )
     return figures

@@ -315,7 +315,7 @@ class Question:
     passing: tuple[str, ...] = ()
     """Node ids of tests that reach the targets, pass as they stand, and must stay so."""
     wants_another_way: bool = False
-    """Attempts failed that are not told of: all that is said is that another way is wanted."""
+    """The same mistake came back: the code is not to be mended but written otherwise."""
 
 
 # --- what became of it -----------------------------------------------------------------

@@ -10,6 +10,7 @@ from pytest_selfheal.healing.judge import judge
 from pytest_selfheal.records import Attempt, Excerpt, Failure, Question, RunOutcome, TestResult
 from pytest_selfheal.source.context import (
     data_excerpts,
+    imported_definitions,
     module_excerpt,
     names_in_tests,
     test_excerpts,
@@ -46,15 +47,18 @@ def question(
     ]
     read = holdout.read(sources.get)
     shown = [test for test in tests if not holdout.hides(TestResult(nodeid=test, outcome="failed"))]
+    targets = {
+        path: [each for each in stubs if each.path == path]
+        for path in dict.fromkeys(each.path for each in stubs)
+    }
     return Question(
         stubs=tuple(stubs),
-        modules=tuple(
-            module_excerpt(
-                sources[path],
-                [each for each in stubs if each.path == path],
-                names=names_in_tests(tests, read),
-            )
-            for path in dict.fromkeys(each.path for each in stubs)
+        modules=(
+            *(
+                module_excerpt(sources[path], here, names=names_in_tests(tests, read))
+                for path, here in targets.items()
+            ),
+            *imported_definitions(targets, tests, read, list(files)),
         ),
         tests=test_excerpts(tests, stubs, read),
         data=data_excerpts(tests, read, list(files), opened),

@@ -445,10 +445,10 @@ def test_each_file_is_quoted_once_for_all_its_tests():
 @pytest.mark.parametrize(
     "nodeid",
     ["src/pkg/mod.py::pkg.mod.f", "README.rst::README.rst", "tests/gone.py::test_f"],
-    ids=["doctest", "text-doctest", "no-such-file"],
+    ids=["doctest", "text-doctest-of-no-file", "no-such-file"],
 )
 def test_what_has_no_test_file_gives_no_excerpt(nodeid):
-    assert quoted_tests({"src/pkg/mod.py": "def f(): ...\n", "README.rst": ">>> 1"}, nodeid) == {}
+    assert quoted_tests({"src/pkg/mod.py": "def f(): ...\n"}, nodeid) == {}
 
 
 def test_a_file_that_fails_in_collection_is_quoted_from_its_start():
@@ -710,3 +710,42 @@ def test_files_altogether_keep_to_their_number_and_room(size, expected):
     found = data(files, "test_a.py::test_f")
     assert len(found) == expected
     assert sum(map(len, found.values())) <= 12_000
+
+
+# --- examples in text files ------------------------------------------------------------
+
+GUIDE = """\
+# Guide
+
+A long introduction.
+
+Lengths can be parsed:
+
+    >>> parse("3 km")
+    Length(3000)
+
+They cannot be guessed.
+
+>>> for one in parse("1 m"):
+...     print(one)
+1
+"""
+
+
+def test_examples_of_a_text_file_are_quoted_with_the_line_above() -> None:
+    text = quoted_tests({"docs/guide.md": GUIDE}, "docs/guide.md::guide.md")["docs/guide.md"]
+    assert "Lengths can be parsed:\n" in text
+    assert '    >>> parse("3 km")\n    Length(3000)\n' in text
+    assert (
+        'They cannot be guessed.\n\n>>> for one in parse("1 m"):\n...     print(one)\n1\n' in text
+    )
+    assert "introduction" not in text
+
+
+def test_examples_of_a_module_stand_in_it_already() -> None:
+    files = {"a.py": 'def f():\n    """\n    >>> f()\n    """\n'}
+    assert quoted_tests(files, "a.py::a.f") == {}
+
+
+def test_a_text_file_that_may_not_be_read_is_not_quoted() -> None:
+    assert quoted_tests({}, "docs/guide.md::guide.md") == {}

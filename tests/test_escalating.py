@@ -21,9 +21,9 @@ from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable, UsageError
 from pytest_selfheal.healing.code import Code
 from pytest_selfheal.healing.group_loop import heal_group
 from pytest_selfheal.healing.groups import Group, GroupEnd, key_of
-from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.kit import Inquiry, Kit
 from pytest_selfheal.healing.snapshot import Snapshot
-from pytest_selfheal.healing.stuck import Approach
+from pytest_selfheal.healing.stuck import FIRST, Approach
 from pytest_selfheal.model.accounts import Caps, DayAccount
 from pytest_selfheal.model.budget import BudgetedModel
 from pytest_selfheal.model.escalating import EscalatingModel, ask_second
@@ -315,7 +315,7 @@ def root(tmp_path: Path) -> Path:
     files = {
         "pack/__init__.py": "",
         "pack/mod.py": "from pack import rates\nfrom .deep import inner\n\n\n"
-        "# selfheal\ndef f(a):\n    ...\n",
+        "def g():\n    return rates, inner\n\n\n# selfheal\ndef f(a):\n    ...\n",
         "pack/rates.py": "RATE = 19  # per cent\n",
         "pack/deep.py": "inner = 7  # the inner one\n",
         "pack/other.py": "UNRELATED = 1\n",
@@ -361,8 +361,15 @@ GROUP = Group(keys=("pack/mod.py::f",), tests=("test_mod.py::test_f",))
 TRIED = Attempt(verdict="failed", why="it is wrong", code="WRONG = 1", traceback="E   wrong")
 
 
+def ask_kit(kit: Kit, approach: Approach, count: int = 1) -> Reply:
+    attempts = [TRIED] * count
+    return kit.ask(
+        Inquiry(group=GROUP, results=[RED], provisional={}, attempts=attempts, approach=approach)
+    )
+
+
 def prompt_of(kit: Kit, approach: Approach, count: int = 1) -> str:
-    kit.ask(GROUP, [RED], {}, [TRIED] * count, approach=approach)
+    ask_kit(kit, approach, count)
     return cast(TwoFaced, kit.model).prompts[-1][1]
 
 
@@ -371,10 +378,11 @@ def test_what_a_way_of_asking_tells(root: Path) -> None:
     retry = prompt_of(kit, Approach(strategy="retry"))
     assert "WRONG = 1" in retry
     assert "19  # per cent" not in retry
-    fresh = prompt_of(kit, Approach(strategy="fresh", told_from=1))
-    assert "WRONG" not in fresh
-    assert "it is wrong" not in fresh
-    assert fresh.endswith("Take a different approach.\n")
+    fresh = prompt_of(kit, Approach(strategy="fresh", told_from=2), count=3)
+    assert fresh.count("it is wrong") == 1
+    assert "WRONG = 1" in fresh
+    assert "E   wrong" in fresh
+    assert "Take a different approach" in fresh.splitlines()[-1]
     wide = prompt_of(kit, Approach(strategy="more-context"))
     assert "WRONG = 1" in wide
     for quoted in ("19  # per cent", "7  # the inner one", "True  # beside it"):
@@ -389,7 +397,7 @@ def test_a_second_model_that_cannot_be_asked_leaves_it_to_the_first(root: Path) 
     kit = kit_of(root, model)
     second = Approach(strategy="second-model", is_second=True)
     for _ in range(2):
-        assert kit.ask(GROUP, [RED], {}, [TRIED], approach=second).text == "first"
+        assert ask_kit(kit, second).text == "first"
     assert [who for who, _ in model.prompts] == ["second", "first", "first"]
     assert kit.halt.reason is None
     assert kit.halt.second_reason == "no such model"
@@ -398,16 +406,16 @@ def test_a_second_model_that_cannot_be_asked_leaves_it_to_the_first(root: Path) 
 def test_a_budget_ends_the_asking_of_both(root: Path) -> None:
     kit = kit_of(root, TwoFaced(BudgetExhausted("used up")))
     with pytest.raises(BudgetExhausted):
-        kit.ask(GROUP, [RED], {}, [TRIED], approach=Approach(strategy="fresh", is_second=True))
+        ask_kit(kit, Approach(strategy="fresh", is_second=True))
     assert kit.halt.reason == "used up"
     with pytest.raises(ModelUnavailable, match="used up"):
-        kit.ask(GROUP, [RED], {}, [TRIED])
+        ask_kit(kit, FIRST)
 
 
 def test_a_fault_of_the_second_model_ends_that_stub_alone(root: Path) -> None:
     kit = kit_of(root, TwoFaced(ModelUnavailable("it timed out")))
     with pytest.raises(ModelUnavailable, match="timed out"):
-        kit.ask(GROUP, [RED], {}, [TRIED], approach=Approach(strategy="retry", is_second=True))
+        ask_kit(kit, Approach(strategy="retry", is_second=True))
     assert (kit.halt.reason, kit.halt.second_reason) == (None, None)
 
 

@@ -59,6 +59,14 @@ REPLIES = {
     "fence-named-py": body(BLOCK.replace("python", "py")),
     "fence-named-python3": body(BLOCK.replace("python", "python3")),
     "fence-without-a-name": body(BLOCK.replace("python", "")),
+    "thoughts-in-brackets": body(f"[THINK]{THOUGHT}\n[/THINK]{BLOCK}"),
+    "channels-nobody-took-apart": body(
+        f"<|channel|>analysis<|message|>{THOUGHT}<|end|><|start|>assistant"
+        f"<|channel|>final<|message|>{BLOCK}<|return|>"
+    ),
+    "a-template's-end-behind-the-fence": body(f"{BLOCK.rstrip()}<|im_end|>"),
+    "ends-of-two-templates": body(f"{BLOCK}</s>\n<|eot_id|>\n"),
+    "a-byte-order-mark": body(f"\ufeff{BLOCK}"),
     "lm-studio-without-usage": {**body(BLOCK), "usage": {}, "stats": {}},
     "llama.cpp-with-timings": {**body(BLOCK), "timings": {"prompt_n": 1}, "usage": None},
     "vllm-with-null-details": {

@@ -15,10 +15,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_selfheal.model.fold import fenced, fold, fold_repeated, one_line
+from pytest_selfheal.healing.judge import tracebacks
+from pytest_selfheal.model.fold import fenced, fold, one_line
 from pytest_selfheal.model.prompt import render
-from pytest_selfheal.model.redact import redact
-from pytest_selfheal.records import Attempt, Excerpt, Failure, MarkerOptions, Question, Stub
+from pytest_selfheal.records import (
+    Attempt,
+    Excerpt,
+    Failure,
+    MarkerOptions,
+    Question,
+    Stub,
+    TestResult,
+)
 
 GOLDEN_DIR = Path(__file__).parent / "prompts"
 
@@ -166,6 +174,38 @@ def test_the_first_prompt_for_a_small_function_is_short() -> None:
     assert len(retry) <= 2.5 * len(first)
 
 
+@pytest.mark.parametrize("value", ["x" * 40, "x" * 400, "x" * 4_000])
+@pytest.mark.parametrize("cases", [1, 2, 12])
+def test_a_retry_after_many_long_failures_is_short(value: str, cases: int) -> None:
+    """The first failure stays as pytest printed it but for its long values, and more are named."""
+    red = [
+        TestResult(
+            nodeid=f"tests/test_slug.py::test_cases[{n}]",
+            outcome="failed",
+            longrepr="tests/test_slug.py:9: in test_cases\n    assert slugify(text) == slug\n"
+            f"E   AssertionError: assert '{n}{value}' == '{n}'\nE     \nE     - {n}\n"
+            f"E     + {n}{value}",
+        )
+        for n in range(cases)
+    ]
+    attempt = replace(WRONG, traceback=tracebacks(red))
+    retry = render(replace(QUESTION, attempts=(attempt,)))
+    assert len(retry) <= 2.5 * len(render(QUESTION))
+    assert WRONG.code in retry
+    assert "\ntests/test_slug.py:9: in test_cases\n    assert slugify(text) == slug\nE  " in retry
+    assert red[0].longrepr in retry or len(value) > 40
+    assert all(each.nodeid in retry for each in red[:6])
+    assert ("- and 6 more\n" in retry) == (cases == 12)
+
+
+def test_long_code_takes_nothing_from_the_first_failures() -> None:
+    longrepr = "t.py:3: in f\n    assert f(1)\nE   assert 0"
+    red = [TestResult(nodeid=f"t.py::{x}", outcome="failed", longrepr=longrepr) for x in "ab"]
+    attempt = replace(WRONG, code="x = 1\n" * 2_000, traceback=tracebacks(red))
+    retry = render(replace(QUESTION, attempts=(attempt,)))
+    assert retry.count(longrepr) == 2
+
+
 def test_a_retry_begins_with_the_whole_first_prompt() -> None:
     first = render(GROUP)
     for attempts in [(WRONG,), (WRONG, UNUSABLE), (UNUSABLE, WRONG, WRONG)]:
@@ -292,6 +332,56 @@ def test_what_stopped_at_a_stub_is_named_and_nothing_else() -> None:
     assert "\n- tests/test_slug.py::test_words_are_joined (3 cases)\n" in prompt
 
 
+RAISED = """\
+tests/test_slug.py:5: in {test}
+    assert slugify({text!r}) == {text!r}
+src/slug.py:7: in slugify
+    raise NotImplementedError{more}
+E   NotImplementedError{said}"""
+
+
+@pytest.mark.parametrize(("more", "said"), [("", ""), ('("to do")', ": to do")])
+def test_a_stub_that_raises_by_itself_is_named_and_nothing_else(more: str, said: str) -> None:
+    failures = tuple(
+        Failure(
+            nodeid=f"tests/test_slug.py::{name}",
+            phase="call",
+            longrepr=RAISED.format(test=name, text=name, more=more, said=said),
+        )
+        for name in ("test_a", "test_b")
+    )
+    prompt = render(replace(QUESTION, failures=failures))
+    assert "### Stopped at src/slug.py::slugify, which is not written yet:\n" in prompt
+    assert "\n- tests/test_slug.py::test_a\n- tests/test_slug.py::test_b\n" in prompt
+    assert "E   NotImplementedError" not in prompt
+    # What somebody else raises, or a body of its own, says something.
+    elsewhere = tuple(
+        replace(x, longrepr=x.longrepr.replace("slug.py:7", "b.py:7")) for x in failures
+    )
+    assert "E   NotImplementedError" in render(replace(QUESTION, failures=elsewhere))
+    living = (replace(STUB, is_living=True),)
+    assert "E   NotImplementedError" in render(replace(QUESTION, failures=failures, stubs=living))
+
+
+def test_cases_of_a_test_that_no_code_answers_for_yet_are_a_line() -> None:
+    failures = tuple(
+        Failure(
+            nodeid=f"t.py::test_{name}[{n}]",
+            phase="call",
+            longrepr=f"t.py:3: in test_{name}\n    assert f({n}) == {n}\n"
+            f"E   assert None == {n}\nE    +  where None = f({n})",
+        )
+        for name in "ab"
+        for n in range(3)
+    )
+    prompt = render(replace(QUESTION, failures=failures))
+    assert [each.longrepr in prompt for each in failures] == [True, False, False] * 2
+    assert "- t.py::test_b[2]: assert None == 2\n" in prompt
+    assert "t.py::test_b[0]:" not in prompt
+    living = replace(QUESTION, failures=failures, stubs=(replace(STUB, is_living=True),))
+    assert sum(each.longrepr in render(living) for each in failures) == 4
+
+
 def test_the_same_failure_is_shown_once_with_all_names() -> None:
     other = [replace(x, longrepr=x.longrepr + "\nE   StubCalled: other") for x in GROUP.failures]
     other = [*other[:3], GROUP.failures[3]]
@@ -335,13 +425,6 @@ def test_fold_bounds_any_text(text: str, limit: int) -> None:
     assert len(text) > limit or folded == text
 
 
-def test_repeated_lines_are_folded_and_others_kept() -> None:
-    shown = "a\nb\nc\nd\ne"
-    folded = "x\n[... 4 lines as in the first ...]\ny"
-    assert fold_repeated("x\nb\nc\nd\ne\ny", shown, "the first") == folded
-    assert fold_repeated("x\nb\nc\ny", shown, "the first") == "x\nb\nc\ny"
-
-
 def test_a_fence_is_longer_than_any_inside() -> None:
     assert fenced("a\n`````\nb", "python") == "``````python\na\n`````\nb\n``````\n"
 
@@ -349,96 +432,3 @@ def test_a_fence_is_longer_than_any_inside() -> None:
 def test_one_line_cuts_and_says_so() -> None:
     assert one_line(" a\n\tb\u2028c ") == "a b c"
     assert one_line("x" * 20, 10) == "xxxxxx ..."
-
-
-# --- secrets ---------------------------------------------------------------------------
-
-SECRETS = {
-    "openai": ("key = 'sk-proj-abcDEF123456ghijKL'", "sk-proj"),
-    "github": ("ghp_" + "a1B2" * 9, "ghp_"),
-    "aws": ("AKIAIOSFODNN7ABCDEFG", "AKIA"),
-    "jwt": ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-DEF_1", "eyJ"),
-    "bearer": ("Authorization: Bearer abc123def456ghi789", "abc123"),
-    "password": ("DB_PASSWORD = 'Tr0ub4dor&3x9'", "Tr0ub"),
-    "json": ('{"password": "s3cr3tP4ss"}', "s3cr3t"),
-    "annotated": ('api_key: str = "a1b2c3d4e5f6a7b8"', "a1b2"),
-    "dotenv": ("SECRET_KEY=Xk29fQ8zLm10\n", "Xk29"),
-    "url": ("postgres://app:hunter2@db:5432/x", "hunter2"),
-    "long words": ("auth_token = 'my-very-own-value-1234567'", "very-own"),
-    "private key": (
-        f"-----BEGIN RSA PRIVATE KEY-----\n{'MIIEow' * 8}\n-----END RSA PRIVATE KEY-----",
-        "MIIE",
-    ),
-    "private key, cut": (f"'-----BEGIN PRIVATE KEY-----\\n{'MIIEow' * 8}", "MIIE"),
-}
-
-
-@pytest.mark.parametrize("name", SECRETS)
-def test_secrets_are_cut_out_of_every_part(name: str) -> None:
-    text, secret = SECRETS[name]
-    assert secret not in redact(text)
-    prompt = render(everywhere(text))
-    assert secret not in prompt
-    assert "[redacted]" in prompt
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "token = 'NUMBER'",
-        "token = Token('IDENTIFIER', 12)",
-        "self.token = self.next_token2()",
-        "tokens = ['a1', 'b2']",
-        "password = 'correct horse'",
-        "password = 'password123'",
-        "def check(password: str, secret_key: bytes = DEFAULT_KEY_2) -> bool:",
-        "api_key=os.environ['SERVICE_KEY_123']",
-        "assert token == 'a1b2c3d4e5f6a7b8'",
-        "secret_key = settings.SECRET_KEY_2",
-        "url = 'http://user:pass@example.org/'",
-        "dsn = f'postgres://{user}:{password}@{host}/x'",
-        "if text.startswith('-----BEGIN PRIVATE KEY-----'):\n    return parse_key(text)",
-        "key = 'user:1234:profile'",
-        "sha = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'",
-        "iban = 'DE89370400440532013000'",
-        "css = 'task-list-of-many-words-in-a-row'",
-        "id = '550e8400-e29b-41d4-a716-446655440000'",
-        "password_expiry = '2024-01-15T10:00:00'",
-        "token = '[redacted]'",
-    ],
-)
-def test_ordinary_code_is_left_alone(code: str) -> None:
-    assert redact(code) == code
-
-
-def test_the_projects_own_modules_are_left_alone() -> None:
-    sources = sorted(Path(__file__).parents[1].joinpath("pytest_selfheal").rglob("*.py"))
-    assert sources
-    for source in sources:
-        text = source.read_text("utf-8")
-        assert redact(text) == text
-
-
-def test_values_of_secret_variables_are_cut_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOME_SERVICE_KEY", 'plain "words"\nof two lines')
-    monkeypatch.setenv("MY_TOKEN", "short")
-    monkeypatch.setenv("ORDINARY", "an ordinary value")
-    value = os.environ["SOME_SERVICE_KEY"]
-    assert redact(f"<{value}>") == "<[redacted]>"
-    assert redact(f"<{value!r}>") == "<'[redacted]'>"
-    assert redact(r"<plain \"words\"\nof two lines>") == "<[redacted]>"
-    assert redact("short, an ordinary value") == "short, an ordinary value"
-
-
-def test_a_variables_value_does_not_change_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEPLOY_KEY", "src/slug.py")
-    prompt = render(QUESTION)
-    assert "## Module: [redacted]" in prompt
-    assert target_lines(prompt) == ONLY_TARGET
-
-
-@settings(deadline=None)
-@given(st.text(st.sampled_from("aA1-_=:/@'\" \n.")))
-def test_redacting_twice_changes_nothing_more(text: str) -> None:
-    once = redact(f"password = '{text}'\nhttps://u:{text}@h sk-{text} token={text}")
-    assert redact(once) == once

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pytest_selfheal.errors import PromptTooLong
 from pytest_selfheal.healing.groups import Group
+from pytest_selfheal.healing.kit import Inquiry
 from pytest_selfheal.healing.run import Heal
 
 
@@ -78,7 +79,9 @@ def _first_prompt(heal: Heal, group: Group) -> tuple[tuple[str, ...], str]:
     snapshot = heal.snapshot(group)
     held = heal.kit.holdout(group, snapshot.results)
     held = held.for_attempt((), is_last=group.left == 1)
-    targets, prompt = heal.kit.prompt(group, snapshot.results, snapshot.code, (), held)
+    targets, prompt = heal.kit.prompt(
+        Inquiry(group=group, results=snapshot.results, provisional=snapshot.code, holdout=held)
+    )
     return tuple(targets), prompt
 
 

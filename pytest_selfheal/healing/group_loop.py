@@ -13,7 +13,7 @@ from pytest_selfheal.healing.flaky import Doubts
 from pytest_selfheal.healing.groups import last_why
 from pytest_selfheal.healing.holdout import Holdout
 from pytest_selfheal.healing.judge import Judgement, innocent, judge
-from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.kit import Inquiry, Kit
 from pytest_selfheal.healing.samples import Samples
 from pytest_selfheal.healing.snapshot import Snapshot
 from pytest_selfheal.healing.steps import SeenCode, Step, Tried, tree_of
@@ -206,13 +206,15 @@ class _Loop:
             shown = shown.including(group.earlier_code)
         asked_at = time.monotonic()
         reply = kit.ask(
-            group,
-            self._snapshot.results,
-            shown,
-            turn.attempts,
-            turn.holdout,
-            number=number,
-            approach=turn.approach,
+            Inquiry(
+                group=group,
+                results=self._snapshot.results,
+                provisional=shown,
+                attempts=turn.attempts,
+                holdout=turn.holdout,
+                approach=turn.approach,
+                number=number,
+            )
         )
         check()
         attempt = Attempt(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_selfheal.healing.network import needs_network
+from pytest_selfheal.model.printed import last_error_line as last_error_line
 from pytest_selfheal.records import RunOutcome, TestResult, Verdict
 from pytest_selfheal.sandbox.inside_early import function_of
 
@@ -169,19 +170,11 @@ def _most_different_first(results: Sequence[TestResult]) -> Sequence[TestResult]
     return sorted(results, key=lambda each: id(each) not in chosen)
 
 
-def last_error_line(longrepr: str) -> str:
-    """What a failure says in a line: pytest's first `E` line, else the last line."""
-    lines = [line.strip() for line in longrepr.splitlines() if line.strip()]
-    for line in lines:
-        if line.startswith("E  "):
-            return line[1:].strip()
-    return lines[-1] if lines else ""
-
-
 def _heading(result: TestResult) -> str:
     name = "the checks that you wrote" if result.is_check else result.nodeid
     where = "" if result.phase == "call" else f" ({result.phase})"
-    return f" {name}{where} ".center(78, "_")
+    title = f" {name}{where} "
+    return title.center(max(78, len(title) + 6), "_")
 
 
 def is_green(result: TestResult, asked: Collection[str]) -> bool:

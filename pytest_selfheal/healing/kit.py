@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable, Refused
-from pytest_selfheal.healing.groups import Group, key_of
+from pytest_selfheal.healing.groups import Group
 from pytest_selfheal.healing.holdout import EVERYTHING_SHOWN, Holdout, hold_out
 from pytest_selfheal.healing.overlays import Overlays
 from pytest_selfheal.healing.stuck import FIRST, Approach
@@ -42,6 +42,7 @@ from pytest_selfheal.settings import Settings
 from pytest_selfheal.source.candidate import read_candidate
 from pytest_selfheal.source.context import (
     data_excerpts,
+    imported_definitions,
     module_excerpt,
     names_in_tests,
     test_excerpts,
@@ -70,6 +71,25 @@ class Halt:
     reason: str | None = None
     second_reason: str | None = None
     """Why none is sent to the second model; the first one is asked in its place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """What a request for a group's code is made from."""
+
+    group: Group
+    results: Sequence[TestResult]
+    """How its tests stand."""
+    provisional: Mapping[str, Piece]
+    """Code to be shown."""
+    attempts: Sequence[Attempt] = ()
+    """Those so far."""
+    holdout: Holdout = EVERYTHING_SHOWN
+    """What is not to be shown."""
+    approach: Approach = FIRST
+    """How it is asked for."""
+    number: int | None = None
+    """Which request for the group it is, if not the next after the attempts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,36 +122,17 @@ class Kit:
         overlays = Overlays(self.stubs, self.sources, keep_marker=self.settings.keep_marker)
         object.__setattr__(self, "overlays", overlays)
 
-    def ask(
-        self,
-        group: Group,
-        results: Sequence[TestResult],
-        provisional: Mapping[str, Piece],
-        attempts: Sequence[Attempt],
-        holdout: Holdout = EVERYTHING_SHOWN,
-        *,
-        number: int | None = None,
-        approach: Approach = FIRST,
-    ) -> Reply:
+    def ask(self, inquiry: Inquiry) -> Reply:
         """Ask a model for a group's code.
-
-        Args:
-            group: What is asked for.
-            results: How its tests stand.
-            provisional: Code to be shown.
-            attempts: Those so far.
-            holdout: What is not to be shown.
-            number: Which request for the group it is, if not the next after the attempts.
-            approach: How it is asked for.
 
         Raises:
             ModelUnavailable: It gave no reply, or an earlier request showed that none can.
         """
         if self.halt.reason:
             raise ModelUnavailable(self.halt.reason)
-        targets, prompt = self.prompt(group, results, provisional, attempts, holdout, approach)
-        number = number or len(attempts) + 1
-        if approach.is_second and self.halt.second_reason is None:
+        targets, prompt = self.prompt(inquiry)
+        number = inquiry.number or len(inquiry.attempts) + 1
+        if inquiry.approach.is_second and self.halt.second_reason is None:
             try:
                 return ask_second(self.model, prompt, targets=targets, attempt=number)
             except ModelUnavailable as error:
@@ -149,23 +150,14 @@ class Kit:
         if error.fatal:
             self.halt.reason = str(error)
 
-    def prompt(
-        self,
-        group: Group,
-        results: Sequence[TestResult],
-        provisional: Mapping[str, Piece],
-        attempts: Sequence[Attempt],
-        holdout: Holdout = EVERYTHING_SHOWN,
-        approach: Approach = FIRST,
-    ) -> tuple[list[str], str]:
+    def prompt(self, inquiry: Inquiry) -> tuple[list[str], str]:
         """What a group's request asks for, and its whole text as plugins want it.
 
         Raises:
             PromptTooLong: It cannot be made to fit.
         """
-        stubs = [self.stubs[key] for key in group.keys]
-        targets = list(dict.fromkeys(stub.target for stub in stubs))
-        question = self.question(stubs, results, provisional, attempts, holdout, approach)
+        question = self.question(inquiry)
+        targets = list(dict.fromkeys(stub.target for stub in question.stubs))
         limit = self.settings.prompt_tokens
         prompt = render(question, limit, secrets=self.settings.redact)
         changed = self.relay.change_prompt(prompt, targets)
@@ -173,36 +165,33 @@ class Kit:
             raise too_long(question, limit)
         return targets, changed
 
-    def question(
-        self,
-        stubs: Sequence[Stub],
-        results: Sequence[TestResult],
-        provisional: Mapping[str, Piece],
-        attempts: Sequence[Attempt],
-        holdout: Holdout = EVERYTHING_SHOWN,
-        approach: Approach = FIRST,
-    ) -> Question:
+    def question(self, inquiry: Inquiry) -> Question:
         """Gather what a prompt is rendered from, without what is held out of it."""
+        stubs = [self.stubs[key] for key in inquiry.group.keys]
+        holdout, results, approach = inquiry.holdout, inquiry.results, inquiry.approach
         red = [result for result in results if result.outcome != "passed"]
         seen = [result for result in red if not holdout.withholds(result)]
         unseen = holdout.unseen_failure(red)
         nodeids = [result.nodeid for result in red]
         read = holdout.read(self.read_public)
-        asked = [key_of(stub) for stub in stubs]
         entered = [key for result in red for key in result.entered]
         shown = [
             Excerpt(path=piece.stub.path, text=piece.definition, note=piece.stub.qualname)
-            for key in dict.fromkeys([*asked, *entered])
-            if (piece := provisional.get(key)) is not None
+            for key in dict.fromkeys([*inquiry.group.keys, *entered])
+            if (piece := inquiry.provisional.get(key)) is not None
         ]
-        modules: Sequence[Excerpt] = []
+        by_path: dict[str, list[Stub]] = {}
+        for stub in stubs:
+            by_path.setdefault(stub.path, []).append(stub)
         named = names_in_tests(nodeids, read)
-        for path in dict.fromkeys(stub.path for stub in stubs):
-            here = [stub for stub in stubs if stub.path == path]
-            modules = [*modules, module_excerpt(self.sources[path], here, names=named)]
+        modules = [
+            module_excerpt(self.sources[path], here, names=named) for path, here in by_path.items()
+        ]
         tests = test_excerpts(nodeids, stubs, read)
         if approach.strategy == "more-context":
             modules, tests = widened(modules, tests, read, self.files)
+        else:
+            modules += imported_definitions(by_path, nodeids, read, self.files)
         return Question(
             stubs=tuple(stubs),
             modules=tuple(modules),
@@ -224,7 +213,7 @@ class Kit:
                 for each in results
                 if each.outcome == "passed" and not holdout.hides(each)
             ),
-            attempts=tuple(map(holdout.told, attempts[approach.told_from :])),
+            attempts=tuple(map(holdout.told, inquiry.attempts[approach.told_from :])),
             wants_another_way=approach.strategy == "fresh",
         )
 

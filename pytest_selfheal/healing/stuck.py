@@ -2,7 +2,7 @@
 
 Two attempts that fail alike will be followed by a third: the model reads its own mistake and
 makes it again. So the way of asking changes, each time to the next of these: a fresh sample
-that is told nothing of what failed, more context, the second model.
+that is told of the last failure alone, more context, the second model.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def plan(
     way = min(ways, key=used.count)  # the first of those that were tried least
     return Approach(
         strategy=way,
-        told_from=len(attempts) if way == "fresh" else told_from,
+        told_from=len(attempts) - 1 if way == "fresh" else told_from,
         is_second=is_second or way == "second-model",
     )
 

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
 
 # Every character that `str.splitlines` takes for the end of a line.
 _LINE_START = re.compile(r"(^|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])(?=Target:)")
-# What pytest, and we after it, write above a failure.
-_HEADING = re.compile(r"^(_{3,} .+ _{3,}\n)", re.MULTILINE)
 _LINE_BREAKS = re.compile(r"\s+")
-_FEWEST_REPEATED_LINES = 4
-_MOST_COMPARED_LINES = 300
 
 
 def fold(text: str, limit: int) -> str:
@@ -26,54 +21,6 @@ def fold(text: str, limit: int) -> str:
     tail = text[len(text) - (limit - len(head)) :]
     left_out = len(text) - limit
     return f"{head}\n[... {left_out:,} characters left out ...]\n{tail}"
-
-
-def fold_repeated(text: str, shown: str, where: str) -> str:
-    """Replace longer runs of lines that `shown` also holds by a line that says so.
-
-    Args:
-        text: What is to be shown next.
-        shown: What the reader has seen already.
-        where: What to call that.
-    """
-    lines, known = text.split("\n"), shown.split("\n")
-    if max(len(lines), len(known)) > _MOST_COMPARED_LINES:
-        return text
-    matcher = SequenceMatcher(None, known, lines, autojunk=False)
-    kept: list[str] = []
-    position = 0
-    for block in matcher.get_matching_blocks():
-        if sum(1 for line in lines[block.b : block.b + block.size] if line.strip()) < (
-            _FEWEST_REPEATED_LINES
-        ):
-            continue
-        kept += lines[position : block.b]
-        kept.append(f"[... {block.size} lines as in {where} ...]")
-        position = block.b + block.size
-    return "\n".join(kept + lines[position:])
-
-
-def fold_long_lines(text: str, limit: int) -> str:
-    """Cut the middle out of each line that is over `limit` characters, saying how much."""
-    if len(text) <= limit:
-        return text
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
-        if len(line) > limit:
-            head, tail = line[: limit // 2], line[-limit // 2 :]
-            lines[number] = f"{head} [... {len(line) - limit:,} characters ...] {tail}"
-    return "\n".join(lines)
-
-
-def fold_repeated_failures(text: str) -> str:
-    """Of failures below each other, show what the first one has shown once only."""
-    first, *others = _HEADING.split(text)
-    if others and not first.strip():
-        first, *others = [first + others[0] + others[1], *others[2:]]
-    folded = [first]
-    for heading, body in zip(others[::2], others[1::2], strict=True):
-        folded += [heading, fold_repeated(body, first, "the first failure")]
-    return "".join(folded)
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -20,6 +20,7 @@ from pytest_selfheal.model.attempts import told_attempts
 from pytest_selfheal.model.failures import told_failures
 from pytest_selfheal.model.fold import encodable, fold
 from pytest_selfheal.model.quoting import Quoting
+from pytest_selfheal.model.redact import told_secrets
 from pytest_selfheal.model.size import estimated_tokens
 from pytest_selfheal.records import Excerpt, Question, Stub
 
@@ -30,6 +31,9 @@ PASSING_BY_NAME = 30
 
 _STABLE_SHARE = 0.75
 """Of the bound; the rest is kept for what attempts taught."""
+_RETRY_SHARE = 1.4
+"""What attempts are to take at most, as a multiple of all before, so that a retry costs no
+more than two and a half first requests."""
 _HINT_LIMIT = 2_000
 _LANGUAGES = {
     ".py": "python",
@@ -56,17 +60,31 @@ def render(
     Raises:
         PromptTooLong: What is never left out takes more.
     """
-    quoting = Quoting(secrets=secrets)
+    quoting = Quoting(secrets=secrets, told=_told_secrets(question, secrets))
     stable = _fitted(question, int(max_tokens * _STABLE_SHARE), quoting)
     attempts = None
     if stable is not None:
-        if question.wants_another_way:
-            stable = f"{stable}\n{_ANOTHER_WAY}"
         room = max_tokens - estimated_tokens(stable)
-        attempts = told_attempts(question.attempts, quoting, room - 1)
+        attempts = told_attempts(
+            question.attempts,
+            quoting,
+            room - 1,
+            int(_RETRY_SHARE * estimated_tokens(stable)),
+            wants_another_way=question.wants_another_way,
+        )
     if stable is None or attempts is None:
         raise too_long(question, max_tokens)
     return f"{stable}\n{attempts}" if attempts else stable
+
+
+def _told_secrets(question: Question, names: Collection[str]) -> frozenset[str]:
+    """What the question's own files and failures show to be a secret.
+
+    The attempts do not count: what stands before them must not change with them.
+    """
+    excerpts = (*question.modules, *question.tests, *question.data, *question.provisional)
+    texts = [*(each.text for each in excerpts), *(each.longrepr for each in question.failures)]
+    return frozenset(secret for text in texts for secret in told_secrets(text, names))
 
 
 def too_long(question: Question, max_tokens: int) -> PromptTooLong:
@@ -77,9 +95,6 @@ def too_long(question: Question, max_tokens: int) -> PromptTooLong:
         f"the prompt for {first}{more} does not fit into {max_tokens:,} tokens, a quarter of which "
         "is kept for failed attempts: raise selfheal_prompt_tokens"
     )
-
-
-_ANOTHER_WAY = "The obvious way was tried and failed. Take a different approach.\n"
 
 
 # --- what is left out, and in which order ----------------------------------------------
@@ -143,7 +158,7 @@ def _stable(question: Question, quoting: Quoting, left_out: Sequence[str] = ()) 
         *_excerpts("Data", question.data, quoting),
         *_excerpts("Provisional code, not yet confirmed", question.provisional, quoting),
         *_passing(question.passing, quoting),
-        *told_failures(question.failures, quoting),
+        *told_failures(question.failures, quoting, question.stubs),
     ]
     if left_out:
         parts.append(f"Left out for length: {', '.join(left_out)}.\n")

@@ -24,8 +24,12 @@ _CLOSING = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*")
 # `python`, `{.python}`, `python:src/a.py`; not `python-repl`.
 _LANGUAGE = re.compile(r"\{?\s*\.?(?P<name>[\w+#-]+)")
 _PYTHON = frozenset({"python", "py", "python3"})
-_THINKING = re.compile(r"\s*<(think|thinking)>")
+_THINKING = re.compile(r"\s*(?P<tag><think>|<thinking>|\[THINK\])")
 _THINKING_ENDS_ALONE = re.compile(r"^[ \t]*</think>[ \t]*$", re.MULTILINE)
+# How gpt-oss sets its answer apart from its thoughts where nobody takes them apart.
+_CHANNEL, _ANSWER = "<|channel|>", "<|channel|>final<|message|>"
+# A template's marks for the end of a reply, which some servers let through.
+_LEFTOVERS = re.compile(r"(?:\s{0,8}(?:</s>|<end_of_turn>|<\|[a-z_]{2,20}\|>)){1,8}\s{0,8}\Z")
 # Models like to set the word in bold.
 _CANNOT = re.compile(r"[ \t]*(?:[*_]{1,2})?Cannot:(?:[*_]{1,2})?[ \t]*(?P<reason>.*)")
 _LONGEST_REASON = 500
@@ -72,6 +76,7 @@ def read_reply(text: str, input_tokens: int = 0, output_tokens: int = 0) -> Repl
     """
     # A lone surrogate can come out of JSON, and no file can take it.
     clean = _LINE_ENDINGS.sub("\n", text.encode("utf-8", "replace").decode("utf-8"))
+    clean = _LEFTOVERS.sub("\n", clean.removeprefix("\ufeff"))
     spoken = _after_thinking(clean)
     prose, fences = _split(clean if spoken is None else spoken)
     blocks = _texts(fences, "python")
@@ -96,7 +101,11 @@ def _after_thinking(text: str) -> str | None:
     """Drop what a reasoning model thought aloud before its reply; None where that never ends."""
     start = _THINKING.match(text)
     if start:
-        _, tag, rest = text[start.end() :].partition(f"</{start[1]}>")
+        closing = f"{start['tag'][0]}/{start['tag'][1:]}"
+        _, tag, rest = text[start.end() :].partition(closing)
+        return rest if tag else None
+    if text.lstrip().startswith(_CHANNEL):
+        _, tag, rest = text.rpartition(_ANSWER)
         return rest if tag else None
     # Some servers' templates keep the opening tag for themselves.
     end = _THINKING_ENDS_ALONE.search(text) if "</think>" in text else None

@@ -25,6 +25,7 @@ from pytest_selfheal.source.page import (
     cut,
     header,
     introduction,
+    short,
     statement_lines,
 )
 from pytest_selfheal.source.parsing import UnparsableError, is_trivial_body, parse
@@ -95,15 +96,10 @@ class _Asked:
     def __init__(
         self, page: Page, tree: ast.Module, stubs: Sequence[Stub], names: Collection[str]
     ) -> None:
-        wanted = {(stub.qualname, stub.index) for stub in stubs}
         self._tree = tree
         self._all = list(definitions(tree))
-        self._targets = [
-            one
-            for one in self._all
-            if isinstance(one.node, _FUNCTIONS) and (one.qualname, one.index) in wanted
-        ]
-        self._owners = list(dict.fromkeys(x for one in self._targets for x in one.classes))
+        self._targets = _targets(tree, stubs)
+        self._owners = _owners(self._targets)
         self._statements = [one for one in module_level(tree) if not isinstance(one, _DEFINITIONS)]
         own = _names(self._targets, self._owners)
         self._named = (own, set(names) - own)
@@ -124,11 +120,11 @@ class _Asked:
             page.add(class_attributes(owner), f"the attributes of {owner.name}")
             for method in owner.body:
                 if isinstance(method, _FUNCTIONS) and method.name in ("__init__", "__new__"):
-                    page.add(self._short(page, method), f"{owner.name}.{method.name}")
+                    page.add(short(page, method, _WHOLE_DEFINITION), f"{owner.name}.{method.name}")
         for names in self._named:
             for one in self._all:
                 if not one.classes and one.node.name in names and one not in self._targets:
-                    page.add(self._short(page, one.node), one.qualname)
+                    page.add(short(page, one.node, _WHOLE_DEFINITION), one.qualname)
             for node in self._statements:
                 if names.intersection(bound_names(node)):
                     lines = page.with_comments_above(statement_lines(node))
@@ -146,21 +142,6 @@ class _Asked:
         bound = ((statement_lines(node), ", ".join(bound_names(node))) for node in self._statements)
         page.add_within(_CONSTANTS, ((lines, label) for lines, label in bound if label))
 
-    def _short(
-        self, page: Page, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    ) -> set[int]:
-        """A definition that is named: whole, or of a long one what it is called with."""
-        lines = statement_lines(node)
-        if len(lines) <= _WHOLE_DEFINITION:
-            return page.with_comments_above(lines)
-        if not isinstance(node, ast.ClassDef):
-            return header(page, node, with_docstring=True)
-        found = class_header(node) | class_attributes(node)
-        for method in node.body:
-            if isinstance(method, _FUNCTIONS):
-                found |= header(page, method)
-        return found
-
     def _style_examples(self, siblings: Sequence[Outlined]) -> list[Outlined]:
         """The nearest short functions beside the targets that have a body."""
         beside = siblings or [one for one in self._all if not one.classes]
@@ -176,6 +157,28 @@ class _Asked:
 
     def _distance(self, one: Outlined) -> int:
         return min((abs(one.node.lineno - x.node.lineno) for x in self._targets), default=0)
+
+
+def names_of(source: bytes, stubs: Sequence[Stub]) -> set[str]:
+    """Give the names that a module's targets, and their classes, speak of."""
+    try:
+        targets = _targets(parse(source), stubs)
+    except UnparsableError:
+        return set()
+    return _names(targets, _owners(targets))
+
+
+def _targets(tree: ast.Module, stubs: Sequence[Stub]) -> list[Outlined]:
+    wanted = {(stub.qualname, stub.index) for stub in stubs}
+    return [
+        one
+        for one in definitions(tree)
+        if isinstance(one.node, _FUNCTIONS) and (one.qualname, one.index) in wanted
+    ]
+
+
+def _owners(targets: Sequence[Outlined]) -> list[ast.ClassDef]:
+    return list(dict.fromkeys(owner for one in targets for owner in one.classes))
 
 
 def _names(targets: Sequence[Outlined], owners: Sequence[ast.ClassDef]) -> set[str]:
@@ -205,5 +208,7 @@ def _names_in(node: ast.AST) -> Iterator[str]:
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name):
             yield inner.id
+        elif isinstance(inner, ast.Attribute):
+            yield inner.attr
         elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
             yield from _WORD.findall(inner.value[:_LONG_ANNOTATION])  # a quoted annotation

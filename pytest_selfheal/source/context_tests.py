@@ -6,7 +6,14 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 
 from pytest_selfheal.records import Excerpt, Stub
-from pytest_selfheal.source.context_uses import Read, TestFile, called, uses
+from pytest_selfheal.source.context_uses import (
+    Read,
+    TestFile,
+    called,
+    is_doctest,
+    split_nodeid,
+    uses,
+)
 from pytest_selfheal.source.outline import bound_names, first_line, module_level
 from pytest_selfheal.source.page import (
     Page,
@@ -29,7 +36,8 @@ def test_excerpts(nodeids: Sequence[str], stubs: Sequence[Stub], read: Read) -> 
     """Quote failing tests with what they use, one excerpt for each file and conftest.
 
     Args:
-        nodeids: pytest's node ids of the failing tests; doctests need no quoting.
+        nodeids: pytest's node ids of the failing tests; of doctests, those in text files are
+            quoted, while those in a module stand in their docstrings.
         stubs: The targets; tests that name them come first where not all have room.
         read: Gives a project file's bytes by its relative path, or `None`.
 
@@ -52,10 +60,11 @@ def test_excerpts(nodeids: Sequence[str], stubs: Sequence[Stub], read: Read) -> 
         pages.append(page)
     whole = [_whole(file, page, names) for file, page in zip(files, pages, strict=True)]
     limits = _shares([min(page.demand, _EACH) for page in whole], _ALL)
-    return tuple(
+    quoted = (
         _excerpt(file, asserts, page, limit, names)
         for file, asserts, page, limit in zip(files, pages, whole, limits, strict=True)
     )
+    return (*quoted, *_examples(nodeids, read))
 
 
 test_excerpts.__test__ = False  # type: ignore[attr-defined]  # its name looks like a test
@@ -137,6 +146,26 @@ def _excerpt(
         shorter = [page.render(limit // 2)]
     text = page.render(limit)
     return Excerpt(path=file.path, text=text, note="failing tests", shorter=tuple(shorter))
+
+
+def _examples(nodeids: Sequence[str], read: Read) -> Iterator[Excerpt]:
+    """Quote the examples of text files that are run as tests, each with the line above it."""
+    texts = [split_nodeid(nodeid)[0] for nodeid in nodeids if is_doctest(nodeid)]
+    for path in dict.fromkeys(path for path in texts if not path.endswith(".py")):
+        source = read(path)
+        if source is None:
+            continue
+        page = Page(source)
+        above, in_example = 0, False
+        for number, line in enumerate(page.lines, start=1):
+            begins = line.lstrip().startswith(">>>")
+            in_example = begins or (in_example and bool(line.strip()))
+            if in_example:
+                page.add({above, number})
+            elif line.strip():
+                above = number
+        text, *shorter = map(page.render, (_EACH, _EACH // 2, _EACH // 6))
+        yield Excerpt(path=path, text=text, note="failing examples", shorter=tuple(shorter))
 
 
 def _asserts(test: ast.stmt) -> set[int]:

@@ -54,16 +54,21 @@ def imported(path: str, read: Read, files: Collection[str]) -> Iterator[str]:
     except UnparsableError:
         return
     for node in ast.walk(tree):
-        for dotted, folder in _modules_of(node, path):
-            name = dotted.replace(".", "/")
-            places = [f"{name}.py", f"{name}/__init__.py"] if name else ["__init__.py"]
-            if folder is not None:
-                places = [f"{folder}/{place}".lstrip("/") for place in places]
-                yield from (place for place in places if place in files)
-            else:
-                # From whatever folder it is imported: `src`, or the rootdir.
-                ends = tuple(f"/{place}" for place in places)
-                yield from sorted(f for f in files if f in places or f.endswith(ends))[:1]
+        yield from files_of(node, path, files)
+
+
+def files_of(node: ast.AST, path: str, files: Collection[str]) -> Iterator[str]:
+    """Give the project's files that an import in a file names."""
+    for dotted, folder in _modules_of(node, path):
+        name = dotted.replace(".", "/")
+        places = [f"{name}.py", f"{name}/__init__.py"] if name else ["__init__.py"]
+        if folder is not None:
+            places = [f"{folder}/{place}".lstrip("/") for place in places]
+            yield from (place for place in places if place in files)
+        else:
+            # From whatever folder it is imported: `src`, or the rootdir.
+            ends = tuple(f"/{place}" for place in places)
+            yield from sorted(f for f in files if f in places or f.endswith(ends))[:1]
 
 
 def _modules_of(node: ast.AST, path: str) -> Iterator[tuple[str, str | None]]:
@@ -78,7 +83,7 @@ def _modules_of(node: ast.AST, path: str) -> Iterator[tuple[str, str | None]]:
                 return
             folder = "/".join(parts[: -node.level])
         module = node.module or ""
-        if module:
+        if module or not node.names:
             yield module, folder
         for alias in node.names:  # which may be a module of the package
             yield ".".join(filter(None, (module, alias.name))), folder

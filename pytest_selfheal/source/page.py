@@ -220,6 +220,22 @@ def header(
     return lines
 
 
+def short(
+    page: Page, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, most_lines: int
+) -> set[int]:
+    """Give a definition's lines up to so many, else those of what it is called with."""
+    lines = statement_lines(node)
+    if len(lines) <= most_lines:
+        return page.with_comments_above(lines)
+    if not isinstance(node, ast.ClassDef):
+        return header(page, node, with_docstring=True)
+    found = class_header(node) | class_attributes(node)
+    for method in node.body:
+        if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found |= header(page, method)
+    return found
+
+
 def class_attributes(node: ast.ClassDef) -> set[int]:
     """Give the lines of the assignments in a class's body."""
     return {
