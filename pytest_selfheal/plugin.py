@@ -13,6 +13,7 @@ from collections.abc import Generator
 import pytest
 
 from pytest_selfheal.errors import SelfHealError
+from pytest_selfheal.option_table import OPTIONS
 from pytest_selfheal.options import add_options
 
 IN_SANDBOX = "PYTEST_SELFHEAL_SANDBOX"
@@ -20,7 +21,7 @@ IN_SANDBOX = "PYTEST_SELFHEAL_SANDBOX"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the `--selfheal` options and their ini twins."""
-    add_options(parser)
+    add_options(parser, OPTIONS)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
