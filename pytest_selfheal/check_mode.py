@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_selfheal.records import HealReport, ModelUsage, StubReport
 from pytest_selfheal.source.find import find_in_project
 from pytest_selfheal.source.naming import is_test_file, unnamed
+from pytest_selfheal.source.parsing import forget_parsed
 from pytest_selfheal.source.project_files import project_files
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def checked(
     """
     root = config.rootpath
     found = find_in_project(root)
+    forget_parsed()  # nothing more is asked of them, and pytest collects garbage after this
     stubs = [stub for stub in found.stubs if not stub.is_living]
     lonely = unnamed(stubs, _tests(root, config.getini("python_files"))) if stubs else ()
     if stubs and exitstatus in (0, 5):
