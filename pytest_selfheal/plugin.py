@@ -12,7 +12,7 @@ from collections.abc import Generator
 
 import pytest
 
-from pytest_selfheal.errors import SelfHealError
+from pytest_selfheal.errors import SelfHealError, UsageError
 from pytest_selfheal.option_table import OPTIONS
 from pytest_selfheal.options import add_options
 
@@ -85,8 +85,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(defaults, "selfheal-defaults")
     try:
         settings = read_settings(config)
-        if config.getoption("collectonly") and settings.mode != "check":
-            return
+        if config.getoption("collectonly"):
+            if explained is not None or is_shown:
+                flag = "--selfheal-show-prompt" if explained is None else "--selfheal-explain"
+                raise UsageError(f"{flag} needs tests that fail: leave --collect-only out")
+            if settings.mode != "check":
+                return
         interceptor = Interceptor(config, settings, explained)
     except SelfHealError as error:
         raise pytest.UsageError(str(error)) from error
