@@ -73,8 +73,7 @@ class Conduct:
         try:
             with self._interrupts:
                 self._outlive_output()
-                if self._reporter is not None:
-                    self._reporter.ensure_newline()
+                self._end_line()
                 with self._interrupts.allowed():
                     self._preparation.wait()
                 if self._preparation.found.stubs:
@@ -175,13 +174,28 @@ class Conduct:
         """
         heal.problem = "interrupted"
         heal.kit.halt.reason = heal.problem
-        if self._interrupts.is_urgent or not heal.board.writable():
+        if self._interrupts.is_urgent:
             raise KeyboardInterrupt
+        is_green = bool(heal.board.writable())
         with heal.kit.progress.paused():
-            self._say("interrupted: what is green is verified and written; once more ends at once")
+            self._say(
+                "interrupted: what is green is verified and written; once more ends at once"
+                if is_green
+                else "interrupted: nothing is green yet, so the run ends"
+            )
+        if not is_green:
+            raise KeyboardInterrupt
         # Those at work may hang, and hold what there is room for.
         heal.kit = dataclasses.replace(heal.kit, pool=self._preparation.renew_pool())
         heal.confirm_again()
+
+    def _end_line(self) -> None:
+        """Let nothing of ours go on where pytest's progress stands."""
+        writer = getattr(self._reporter, "_tw", None)
+        if writer is not None:
+            self._reporter.ensure_newline()
+            if writer.width_of_current_line:  # under xdist the reporter does not know of it
+                writer.line()
 
     def _outlive_output(self) -> None:
         writer = getattr(self._reporter, "_tw", None)

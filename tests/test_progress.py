@@ -121,12 +121,12 @@ def test_a_line_for_each_stub_in_work(progress: Progress, screen: Screen, clock:
     clock.now += 3.4
     progress.stage("b.py::g", 2, 5, "verifying", tests=(1, 2))
     assert screen.shown == [
-        "| a.py::f  attempt 1 of 5  asking  3s",
+        "| a.py::f  attempt 1 of 5  asking                         3s",
         "| b.py::g  attempt 2 of 5  verifying  1 of 2 tests green  0s",
         "selfheal: 0 of 3 stubs green  2 of 7 tests green  3s",
     ]
     progress.stage("a.py::f", 0, 0, "tracing", "5 tests")
-    assert screen.shown[0] == "| a.py::f  tracing 5 tests  0s"
+    assert screen.shown[0] == "| a.py::f                  tracing 5 tests                      0s"
     progress.count(Counts(stubs=3, green_stubs=1, given_up=1))
     assert screen.shown[-1] == "selfheal: 1 of 3 stubs green, 1 given up  3s"
 
@@ -183,6 +183,45 @@ def test_a_terminal_of_few_rows(clock: Clock) -> None:
     assert screen.shown == ["| waiting 30 s: reason 8", "selfheal: 0 of 9 stubs green  0s"]
 
 
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (
+            76,
+            [
+                "| a.py::語               attempt 1 of 5  asking     0 of 3 tests green   3s",
+                "| …h/and/module.py::Cls  attempt 2 of 5  verifying  2 of 12 tests green  0s",
+            ],
+        ),
+        (
+            61,
+            [
+                "| a.py::語                             1/5 asking    0/3  3s",
+                "| …ge/of/some/depth/and/module.py::Cls 2/5 verifying 2/12 0s",
+            ],
+        ),
+        (
+            40,
+            ["| a.py::語        1/5 asking    0/3  3s", "| …module.py::Cls 2/5 verifying 2/12 0s"],
+        ),
+    ],
+)
+def test_columns(columns: int, lines: list[str], clock: Clock) -> None:
+    screen = Screen(columns)
+    progress = Progress(screen, refresh_seconds=None, clock=clock)
+    progress.stage("a.py::語", 1, 5, "asking", tests=(0, 3))
+    clock.now += 3
+    progress.stage("a/package/of/some/depth/and/module.py::Cls", 2, 5, "verifying", tests=(2, 12))
+    assert screen.shown == lines
+
+
+def test_what_stays_keeps_to_one_row(clock: Clock) -> None:
+    screen = Screen(30)
+    progress = Progress(screen, color=False, refresh_seconds=None, clock=clock)
+    progress.done("src/a.py::語", "unhealed", "the budget of requests is used up")
+    assert screen.shown == ["unhealed  src/a.py::語  the …"]
+
+
 def test_a_groups_line_can_go(progress: Progress, screen: Screen) -> None:
     progress.count(Counts(stubs=2))
     progress.stage("a.py::f, b.py::g", 1, 5, "asking")
@@ -224,9 +263,9 @@ def test_lines_keep_to_the_terminals_size(clock: Clock) -> None:
         progress.stage(f"src/語/long_{number}.py::f", 1, 5, "asking")
     progress.waiting(30, "--selfheal-rpm=6")
     assert screen.shown == [
-        "| …語/long_0.py::f…",
-        "| …語/long_1.py::f…",
-        "| …語/long_2.py::f…",
+        "| …ong_0.py::f 1/5…",
+        "| …ong_1.py::f 1/5…",
+        "| …ong_2.py::f 1/5…",
         "  and 6 more",
         "| waiting 30 s: --…",
         "selfheal: 0/9 gree…",

@@ -55,3 +55,10 @@ def test_no_terminal_reporter_at_all(project: Project) -> None:
         run = project.heal(*HEAL_ONE, "-p", "no:terminal", server=server)
     assert (run.status, run.output) == (0, "")
     assert list(run.changed) == ["src/more.py"]
+
+
+def test_what_is_told_under_xdist_begins_on_a_line_of_its_own(project: Project) -> None:
+    with ScriptedServer(NEG) as server:
+        run = converse(project, server, *HEAL_ONE, "-n1", "--color=no", env={"TERM": "xterm"})
+    assert run.status == 0, run.output
+    assert re.search(r"F +\[100%\]\n", run.output), run.output

@@ -11,12 +11,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import TextIO
 
 from pytest_selfheal.records import Status
 from pytest_selfheal.report._text import cells, cut, one_line
-from pytest_selfheal.report.live_lines import Counts, Work, totals_line, work_line
+from pytest_selfheal.report.live_lines import Counts, Work, totals_line, work_lines
 
 _SPINNER = "|/-\\"
 _COLOURS: dict[Status, int] = {
@@ -154,13 +155,21 @@ class Progress:
             self._redraw()
 
     def done(self, target: str, status: Status, detail: str = "") -> None:
-        """Tell how a stub ended; the line stays on the terminal."""
+        """Tell how a stub ended; the line stays on the terminal, as much as one row has room for.
+
+        The summary has the rest of it.
+        """
         with self._lock:
             self._work.pop(target, None)
+            line = f"{status:<9} {one_line(target)}"
+            if detail:
+                line += f"  {one_line(detail)}"
+            if self._draws:
+                line = cut(line, _size(self._stream)[0] - 1)
             code = _COLOURS.get(status, 0)
-            word = f"\x1b[{code}m{status:<9}\x1b[0m" if self._color and code else f"{status:<9}"
-            line = f"{word} {one_line(target)}"
-            self._print_above(f"{line}  {one_line(detail)}" if detail else line)
+            if self._color and code:
+                line = f"\x1b[{code}m{line[:9]}\x1b[0m{line[9:]}"
+            self._print_above(line)
 
     def drop(self, target: str) -> None:
         """Take away the line of a group that goes on under its stubs' own names."""
@@ -276,9 +285,11 @@ class Progress:
         width = columns - 1
         room = max(1, rows // 2 - 1)
         spinner = _SPINNER[self._frame % len(_SPINNER)]
-        shown = [work_line(name, work, now, spinner, width) for name, work in self._work.items()]
-        if len(shown) > room:
-            shown = [*shown[: room - 1], f"  and {len(shown) - room + 1} more"]
+        number = len(self._work)
+        told = self._work if number <= room else dict(islice(self._work.items(), room - 1))
+        shown = work_lines(told, now, spinner, width)
+        if number > len(told):
+            shown.append(f"  and {number - len(told)} more")
         for reason, (until, seconds) in self._waits.items():
             left = f" {until - now:.0f} s" if seconds >= 1 else ""
             shown.append(f"{spinner} waiting{left}: {one_line(reason)}")
