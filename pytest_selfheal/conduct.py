@@ -176,15 +176,12 @@ class Conduct:
         heal.kit.halt.reason = heal.problem
         if self._interrupts.is_urgent:
             raise KeyboardInterrupt
-        is_green = bool(heal.board.writable())
-        with heal.kit.progress.paused():
-            self._say(
-                "interrupted: what is green is verified and written; once more ends at once"
-                if is_green
-                else "interrupted: nothing is green yet, so the run ends"
-            )
-        if not is_green:
+        if not heal.board.writable():
+            heal.kit.progress.close()
+            self._say("interrupted: nothing is green yet, so the run ends")
             raise KeyboardInterrupt
+        with heal.kit.progress.paused():
+            self._say("interrupted: what is green is verified and written; once more ends at once")
         # Those at work may hang, and hold what there is room for.
         heal.kit = dataclasses.replace(heal.kit, pool=self._preparation.renew_pool())
         heal.confirm_again()

@@ -10,7 +10,7 @@ import pytest
 from pytest_selfheal.report._text import cells
 from tests.harness import Project, require
 from tests.scripted_server import ScriptedServer
-from tests.terminal import converse
+from tests.terminal import CTRL_C, converse
 from tests.test_modes import FILES, REPLIES
 
 HEAL_ONE = ("--selfheal-sandbox=landlock", "-k", "neg")
@@ -62,3 +62,24 @@ def test_what_is_told_under_xdist_begins_on_a_line_of_its_own(project: Project) 
         run = converse(project, server, *HEAL_ONE, "-n1", "--color=no", env={"TERM": "xterm"})
     assert run.status == 0, run.output
     assert re.search(r"F +\[100%\]\n", run.output), run.output
+
+
+def test_an_interrupt_is_answered_at_once(project: Project) -> None:
+    with ScriptedServer(NEG, latency_seconds=60) as server:
+        run = converse(
+            project,
+            server,
+            *HEAL_ONE,
+            "--color=no",
+            env={"TERM": "xterm"},
+            questions=["asking"],
+            answers=[CTRL_C],
+        )
+    assert run.status == 2, run.output
+    drawn, answer, rest = run.output.partition(
+        "selfheal: interrupted: nothing is green yet, so the"
+    )
+    assert "asking" in drawn
+    assert answer
+    assert "asking" not in rest
+    assert "note: interrupted: nothing was written; run again for the rest\n" in rest
