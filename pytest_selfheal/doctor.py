@@ -138,28 +138,34 @@ def _model(
 
 
 def _limits(settings: Settings) -> Iterator[Finding]:
-    bounds = {
-        "--selfheal-max-requests": settings.max_requests,
-        "--selfheal-max-tokens": settings.max_tokens,
-        "--selfheal-rpm": settings.rpm,
-        "--selfheal-tpm": settings.tpm,
-    }
-    set_ones = [f"{name}={value}" for name, value in bounds.items() if value is not None]
-    if settings.max_requests is None and settings.max_tokens is None and settings.replay is None:
-        more = f" (there is {', '.join(set_ones)})" if set_ones else ""
+    budgets = _given(
+        {
+            "--selfheal-max-requests": settings.max_requests,
+            "--selfheal-max-tokens": settings.max_tokens,
+            "--selfheal-max-cost": settings.max_cost,
+            "--selfheal-max-seconds": settings.max_seconds,
+            "selfheal_max_requests_per_day": settings.max_requests_per_day,
+            "selfheal_max_tokens_per_day": settings.max_tokens_per_day,
+            "selfheal_max_cost_per_day": settings.max_cost_per_day,
+        }
+    )
+    rates = _given({"--selfheal-rpm": settings.rpm, "--selfheal-tpm": settings.tpm})
+    if not budgets and settings.replay is None:
+        more = f" (there is {', '.join(rates)})" if rates else ""
         yield _note(
             "budget",
             f"a run may spend what it likes{more}: set --selfheal-max-requests or "
             "--selfheal-max-tokens",
         )
     else:
-        yield _good("budget", ", ".join(set_ones) or "none, and none is needed for a recording")
+        says = ", ".join([*budgets, *rates]) or "none, and none is needed for a recording"
+        yield _good("budget", says)
     limits = settings.limits
     says = (
         f"{settings.attempts} attempts, {settings.jobs} jobs; a sandbox has "
         f"{limits.timeout_seconds:g} s, {_size(limits.memory_bytes)} of memory, "
-        f"{limits.processes} processes, {limits.cpus:g} processors, {_size(limits.disk_bytes)} "
-        "of disk"
+        f"{limits.processes} processes, {limits.cpus:g} "
+        f"{'processor' if limits.cpus == 1 else 'processors'}, {_size(limits.disk_bytes)} of disk"
     )
     there, at_once = _memory(), min(settings.jobs, os.cpu_count() or 1)
     if there is not None and at_once * limits.memory_bytes > there:
@@ -170,6 +176,10 @@ def _limits(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield _good("limits", says)
+
+
+def _given(bounds: Mapping[str, float | None]) -> list[str]:
+    return [f"{name}={value:.15g}" for name, value in bounds.items() if value is not None]
 
 
 def _memory() -> int | None:
