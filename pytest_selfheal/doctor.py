@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pytest_selfheal.errors import SandboxUnavailable, SelfHealError
 from pytest_selfheal.model.endpoint import endpoint_problem, key_problem, shown
+from pytest_selfheal.model.stack import check_prices
 from pytest_selfheal.report._text import count, one_line
 from pytest_selfheal.sandbox.choose import (
     bubblewrap_problem,
@@ -66,7 +67,8 @@ def look(config: pytest.Config, environ: Mapping[str, str]) -> Iterator[Finding]
         return
     yield from _sandboxes(settings, environ)
     yield from _model(config, settings, environ)
-    yield from _limits(settings)
+    yield _budget(settings, is_ours=not config.hook.pytest_selfheal_model.get_hookimpls())
+    yield _limits(settings)
     yield _stubs(config)
     yield _leftovers(settings, environ)
 
@@ -137,7 +139,12 @@ def _model(
         yield _good("endpoint", f"{shown(settings.base_url)} takes connections")
 
 
-def _limits(settings: Settings) -> Iterator[Finding]:
+def _budget(settings: Settings, *, is_ours: bool) -> Finding:
+    if settings.replay is None:
+        try:
+            check_prices(settings, is_ours=is_ours)
+        except SelfHealError as error:
+            return _bad("budget", str(error))
     budgets = _given(
         {
             "--selfheal-max-requests": settings.max_requests,
@@ -152,14 +159,16 @@ def _limits(settings: Settings) -> Iterator[Finding]:
     rates = _given({"--selfheal-rpm": settings.rpm, "--selfheal-tpm": settings.tpm})
     if not budgets and settings.replay is None:
         more = f" (there is {', '.join(rates)})" if rates else ""
-        yield _note(
+        return _note(
             "budget",
             f"a run may spend what it likes{more}: set --selfheal-max-requests or "
             "--selfheal-max-tokens",
         )
-    else:
-        says = ", ".join([*budgets, *rates]) or "none, and none is needed for a recording"
-        yield _good("budget", says)
+    says = ", ".join([*budgets, *rates]) or "none, and none is needed for a recording"
+    return _good("budget", says)
+
+
+def _limits(settings: Settings) -> Finding:
     limits = settings.limits
     says = (
         f"{settings.attempts} attempts, {settings.jobs} jobs; a sandbox has "
@@ -169,13 +178,12 @@ def _limits(settings: Settings) -> Iterator[Finding]:
     )
     there, at_once = _memory(), min(settings.jobs, os.cpu_count() or 1)
     if there is not None and at_once * limits.memory_bytes > there:
-        yield _note(
+        return _note(
             "limits",
             f"{says}; {at_once} of them at once may want more than the machine's "
             f"{_size(there)}: lower --selfheal-jobs or --selfheal-memory",
         )
-    else:
-        yield _good("limits", says)
+    return _good("limits", says)
 
 
 def _given(bounds: Mapping[str, float | None]) -> list[str]:

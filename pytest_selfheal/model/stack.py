@@ -138,14 +138,24 @@ def check_budgets(settings: Settings, state_dir: Path, *, is_ours: bool) -> None
         UsageError: Money is limited and the price is not known, or the day's account
             cannot be used; one line.
     """
-    limits_money = settings.max_cost is not None or settings.max_cost_per_day is not None
-    for each in (settings, *([of_second(settings)] if settings.escalate_model else [])):
-        if limits_money and known_price(each, is_ours=is_ours) is None:
-            option = "selfheal_price" if each is settings else "selfheal_escalate_price"
-            raise UsageError(no_price(each.model, option))
+    check_prices(settings, is_ours=is_ours)
     caps = _day_caps(settings)
     if caps.is_any:
         DayAccount(caps, state_dir / "limits")
+
+
+def check_prices(settings: Settings, *, is_ours: bool) -> None:
+    """Find out whether the prices are known that a budget of money needs.
+
+    Raises:
+        UsageError: Money is limited, and one is not.
+    """
+    if settings.max_cost is None and settings.max_cost_per_day is None:
+        return
+    for each in (settings, *([of_second(settings)] if settings.escalate_model else [])):
+        if known_price(each, is_ours=is_ours) is None:
+            option = "selfheal_price" if each is settings else "selfheal_escalate_price"
+            raise UsageError(no_price(each.model, option))
 
 
 def known_price(settings: Settings, *, is_ours: bool) -> Price | None:
