@@ -191,7 +191,8 @@ class Conduct:
         writer = getattr(self._reporter, "_tw", None)
         if writer is not None:
             self._reporter.ensure_newline()
-            if writer.width_of_current_line:  # under xdist the reporter does not know of it
+            # Under xdist the reporter does not know where it stands; its writer does.
+            if getattr(writer, "width_of_current_line", 0):
                 writer.line()
 
     def _outlive_output(self) -> None:
