@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_selfheal.records import HealReport, ModelUsage, StubReport
+from pytest_selfheal.records import HealReport, ModelUsage, Stub, StubReport
 from pytest_selfheal.source.find import find_in_project
 from pytest_selfheal.source.naming import is_test_file, unnamed
+from pytest_selfheal.source.parsing import forget_parsed
 from pytest_selfheal.source.project_files import project_files
 
 if TYPE_CHECKING:
@@ -39,8 +41,10 @@ def checked(
     """
     root = config.rootpath
     found = find_in_project(root)
+    forget_parsed()  # nothing more is asked of them, and pytest collects garbage after this
     stubs = [stub for stub in found.stubs if not stub.is_living]
     lonely = unnamed(stubs, _tests(root, config.getini("python_files"))) if stubs else ()
+    times = Counter(stub.target for stub in stubs)  # a property and its setter share one
     if stubs and exitstatus in (0, 5):
         exitstatus = _TESTS_FAILED
     return HealReport(
@@ -54,14 +58,20 @@ def checked(
             StubReport(
                 target=stub.target,
                 status="unhealed",
-                reason="marked, not written yet"
-                + ("; no test names it" if stub.target in lonely else ""),
+                reason=_reason(
+                    stub, is_twin=times[stub.target] > 1, is_lonely=stub.target in lonely
+                ),
             )
             for stub in stubs
         ),
         still_failing=failing,
         warnings=found.warnings,
     )
+
+
+def _reason(stub: Stub, *, is_twin: bool, is_lonely: bool) -> str:
+    place = f" on line {stub.def_line}" if is_twin else ""
+    return f"marked{place}, not written yet" + ("; no test names it" if is_lonely else "")
 
 
 def _tests(root: Path, patterns: Sequence[str]) -> dict[str, bytes]:

@@ -73,8 +73,7 @@ class Conduct:
         backend, verifications = None, 0
         try:
             self._outlive_output()
-            if self._reporter is not None:
-                self._reporter.ensure_newline()
+            self._end_line()
             if self._interrupts.received:  # one that came before there was anybody to tell of it
                 raise KeyboardInterrupt
             with self._interrupts.allowed():
@@ -184,13 +183,26 @@ class Conduct:
         """
         heal.problem = "interrupted"
         heal.kit.halt.reason = heal.problem
-        if self._interrupts.is_urgent or not heal.board.writable():
+        if self._interrupts.is_urgent:
+            raise KeyboardInterrupt
+        if not heal.board.writable():
+            heal.kit.progress.close()
+            self._say("interrupted: nothing is green yet, so the run ends")
             raise KeyboardInterrupt
         with heal.kit.progress.paused():
             self._say("interrupted: what is green is verified and written; once more ends at once")
         # Those at work may hang, and hold what there is room for.
         heal.kit = dataclasses.replace(heal.kit, pool=self._preparation.renew_pool())
         heal.confirm_again()
+
+    def _end_line(self) -> None:
+        """Let nothing of ours go on where pytest's progress stands."""
+        writer = getattr(self._reporter, "_tw", None)
+        if writer is not None:
+            self._reporter.ensure_newline()
+            # Under xdist the reporter does not know where it stands; its writer does.
+            if getattr(writer, "width_of_current_line", 0):
+                writer.line()
 
     def _outlive_output(self) -> None:
         writer = getattr(self._reporter, "_tw", None)

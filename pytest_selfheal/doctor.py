@@ -16,11 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from pytest_selfheal.errors import SandboxUnavailable, SelfHealError
 from pytest_selfheal.model.budget import no_price
 from pytest_selfheal.model.endpoint import endpoint_problem, key_problem, shown
-from pytest_selfheal.model.stack import (
-    known_price,
-    limits_money,
-    with_price_options,
-)
+from pytest_selfheal.model.stack import known_price, limits_money, with_price_options
 from pytest_selfheal.report._text import count, one_line
 from pytest_selfheal.sandbox.choose import (
     bubblewrap_problem,
@@ -186,31 +182,27 @@ def _prices(settings: Settings, *, is_ours: bool) -> Iterator[Finding]:
 
 
 def _budget(settings: Settings) -> Finding:
-    money = {
-        "--selfheal-max-requests": settings.max_requests,
-        "--selfheal-max-tokens": settings.max_tokens,
-        "--selfheal-max-cost": settings.max_cost,
-        "selfheal_max_requests_per_day": settings.max_requests_per_day,
-        "selfheal_max_tokens_per_day": settings.max_tokens_per_day,
-        "selfheal_max_cost_per_day": settings.max_cost_per_day,
-    }
-    others = {
-        "--selfheal-max-seconds": settings.max_seconds,
-        "--selfheal-rpm": settings.rpm,
-        "--selfheal-tpm": settings.tpm,
-    }
-    bounds = {**money, **others}.items()
-    set_ones = [f"{name}={value}" for name, value in bounds if value is not None]
-    if settings.replay is not None:
-        return _good("budget", ", ".join(set_ones) or "none, and none is needed for a recording")
-    if all(value is None for value in money.values()):
-        more = f" (there is {', '.join(set_ones)})" if set_ones else ""
+    budgets = _given(
+        {
+            "--selfheal-max-requests": settings.max_requests,
+            "--selfheal-max-tokens": settings.max_tokens,
+            "--selfheal-max-cost": settings.max_cost,
+            "--selfheal-max-seconds": settings.max_seconds,
+            "selfheal_max_requests_per_day": settings.max_requests_per_day,
+            "selfheal_max_tokens_per_day": settings.max_tokens_per_day,
+            "selfheal_max_cost_per_day": settings.max_cost_per_day,
+        }
+    )
+    rates = _given({"--selfheal-rpm": settings.rpm, "--selfheal-tpm": settings.tpm})
+    if not budgets and settings.replay is None:
+        more = f" (there is {', '.join(rates)})" if rates else ""
         return _note(
             "budget",
             f"a run may spend what it likes{more}: set --selfheal-max-requests, "
             "--selfheal-max-tokens or --selfheal-max-cost",
         )
-    return _good("budget", ", ".join(set_ones))
+    says = ", ".join([*budgets, *rates]) or "none, and none is needed for a recording"
+    return _good("budget", says)
 
 
 def _limits(settings: Settings) -> Finding:
@@ -218,8 +210,8 @@ def _limits(settings: Settings) -> Finding:
     says = (
         f"{settings.attempts} attempts, {settings.jobs} jobs; a sandbox has "
         f"{limits.timeout_seconds:g} s, {_size(limits.memory_bytes)} of memory, "
-        f"{limits.processes} processes, {limits.cpus:g} processors, {_size(limits.disk_bytes)} "
-        "of disk"
+        f"{limits.processes} processes, {limits.cpus:g} "
+        f"{'processor' if limits.cpus == 1 else 'processors'}, {_size(limits.disk_bytes)} of disk"
     )
     there, at_once = _memory(), min(settings.jobs, os.cpu_count() or 1)
     if there is not None and at_once * limits.memory_bytes > there:
@@ -229,6 +221,10 @@ def _limits(settings: Settings) -> Finding:
             f"{_size(there)}: lower --selfheal-jobs or --selfheal-memory",
         )
     return _good("limits", says)
+
+
+def _given(bounds: Mapping[str, float | None]) -> list[str]:
+    return [f"{name}={value:.15g}" for name, value in bounds.items() if value is not None]
 
 
 def _memory() -> int | None:

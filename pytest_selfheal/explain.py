@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,28 +23,52 @@ if TYPE_CHECKING:
     from pytest_selfheal.settings import Settings
 
 
-def find_target(root: Path, target: str) -> Stub:
-    """Find a marked definition by its target, or by its name where no other has it.
+def find_target(root: Path, here: Path, given: str) -> tuple[Stub, ...]:
+    """Find what is marked by its target, or by its name where no other has it.
+
+    Args:
+        root: pytest's rootdir.
+        here: Where pytest was started; a path may count from there as well.
+        given: As the user wrote it.
+
+    Returns:
+        The definitions of one target: several for a property with its setter.
 
     Raises:
-        UsageError: There is none, or there are several.
+        UsageError: There is none, or there are several targets.
     """
     from pytest_selfheal.source.find import find_in_project
 
-    stubs = find_in_project(root).stubs
-    found = [stub for stub in stubs if stub.target == target]
-    found = found or [stub for stub in stubs if stub.qualname == target]
-    if len({stub.target for stub in found}) == 1:
-        return found[0]
-    option = f"--selfheal-explain: {target!r}"
-    if found:
-        names = ", ".join(stub.target for stub in found)
-        raise UsageError(f"{option} names more than one: give one of {names}")
+    marked = find_in_project(root)
+    stubs = marked.stubs
+    target = _from_root(root, here, given)
+    found = (
+        tuple(stub for stub in stubs if stub.target == given)
+        or tuple(stub for stub in stubs if stub.target == target)
+        or tuple(stub for stub in stubs if stub.qualname == given)
+    )
+    names = dict.fromkeys(stub.target for stub in found)
+    if len(names) == 1:
+        return found
+    option = f"--selfheal-explain: {given!r}"
+    if names:
+        raise UsageError(f"{option} names more than one: give one of {', '.join(names)}")
     known = list(dict.fromkeys(stub.target for stub in stubs))
+    slips = [each for each in marked.warnings if each.path == target.partition("::")[0]]
+    why = f" (line {slips[0].line}: {slips[0].message})" if slips else ""
     if not known:
-        raise UsageError(f"{option} is not marked, and nothing is below {str(root)!r}")
+        raise UsageError(f"{option} is not marked{why}, and nothing else is below {str(root)!r}")
     near = difflib.get_close_matches(target, known, cutoff=0.3) or known
-    raise UsageError(f"{option} is not marked: give one such as {', '.join(near[:3])}")
+    raise UsageError(f"{option} is not marked{why}: give one such as {', '.join(near[:3])}")
+
+
+def _from_root(root: Path, here: Path, given: str) -> str:
+    """A target whose path counts from another folder than the rootdir."""
+    path, separator, name = given.partition("::")
+    file = Path(os.path.normpath(here / path))
+    if not separator or not file.is_relative_to(root):
+        return given
+    return f"{file.relative_to(root).as_posix()}::{name}"
 
 
 def explain(
@@ -52,16 +77,17 @@ def explain(
     record: SessionRecord,
     preparation: Preparation,
     started: float,
-    stub: Stub | None,
+    stubs: Sequence[Stub],
 ) -> list[str]:
-    """Give the lines that tell what would happen to a stub after this run.
+    """Give the lines that tell what would happen to a target after this run.
 
-    Without a stub, the lines that show the prompts that would be sent first.
+    It is given as its definitions. Without any, the lines show the prompts that would be
+    sent first.
 
     Never raises for what others do: what stands in the way is told in a line.
     """
     from pytest_selfheal.conduct import Conduct
-    from pytest_selfheal.healing.explain import explain as explain_key
+    from pytest_selfheal.healing.explain import explain as explain_keys
     from pytest_selfheal.healing.explain import first_prompts
     from pytest_selfheal.healing.groups import key_of
     from pytest_selfheal.healing.run import Heal
@@ -73,12 +99,12 @@ def explain(
         conduct = Conduct(config, settings, record, preparation, started, Interrupts())
         with Progress(io.StringIO(), verbosity=-1) as progress:
             kit = conduct.kit(preparation.found, progress)
-            if stub is None:
+            if not stubs:
                 return shown(first_prompts(Heal.of(kit, record)))
-            key = key_of(stub)
-            if key not in kit.stubs:
-                return [f"{stub.path} cannot be written, so nothing would be asked for"]
-            return lines(explain_key(Heal.of(kit, record), key))
+            keys = [key for key in map(key_of, stubs) if key in kit.stubs]
+            if not keys:
+                return [f"{stubs[0].path} cannot be written, so nothing would be asked for"]
+            return lines(explain_keys(Heal.of(kit, record), keys))
     except SelfHealError as error:
         return [f"it cannot be told: {one_line(str(error))}"]
 
@@ -87,10 +113,10 @@ def lines(found: Explanation) -> list[str]:
     """Give an explanation as text, the prompt last."""
     told = [f"reached by {count(len(found.tests), 'failing test')}"]
     told += [f"  {one_line(test)}" for test in found.tests]
-    if found.before:
-        told.append(f"{count(found.before, 'other request')} would be planned first")
     if found.reason:
         return [*told, f"nothing would be asked for it: {found.reason}"]
+    if found.before:
+        told.append(f"{count(found.before, 'other request')} would be planned first")
     told.append(f"asked for in one request, with up to {count(found.attempts, 'attempt')}:")
     told += [f"  {one_line(target)}" for target in found.targets]
     told.append(f"judged by {count(len(found.judges), 'test')}:")
@@ -112,9 +138,9 @@ def _prompt(prompt: str) -> list[str]:
     return [f"the prompt: {size}", "", *visible(prompt).rstrip("\n").split("\n")]
 
 
-def write(reporter: pytest.TerminalReporter, stub: Stub | None, told: list[str]) -> None:
+def write(reporter: pytest.TerminalReporter, stubs: Sequence[Stub], told: list[str]) -> None:
     """Write an explanation in a section of its own."""
-    title = "prompts, none of them sent" if stub is None else one_line(stub.target)
+    title = one_line(stubs[0].target) if stubs else "prompts, none of them sent"
     reporter.write_sep("=", f"selfheal: {title}")
     for line in told:
         reporter.write_line(line)

@@ -20,6 +20,8 @@ import pluggy
 from pytest_selfheal.errors import SelfHealError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pytest
 
     from pytest_selfheal.healing.session import SessionRecord
@@ -62,13 +64,13 @@ class Interceptor:
         self._checks = threading.Thread(target=self._check, daemon=True)
         self._preparation: Preparation | None = None
         self._report: HealReport | None = None
-        self._explained: Stub | None = None
+        self._explained: tuple[Stub, ...] = ()
         self._explanation: list[str] = []
         self._started = time.monotonic()
         if explained is not None:
             from pytest_selfheal.explain import find_target
 
-            self._explained = find_target(config.rootpath, explained)
+            self._explained = find_target(config.rootpath, config.invocation_params.dir, explained)
         elif settings.mode == "review" and not settings.show_prompt:
             self._check_terminal()
         if settings.replay is not None:
@@ -138,7 +140,7 @@ class Interceptor:
 
         settings = self._settings
         try:
-            asks = settings.replay is None and self._explained is None and not settings.show_prompt
+            asks = settings.replay is None and not self._explained and not settings.show_prompt
             if asks and not self._has_own_model():
                 problem = key_problem(settings.base_url) or endpoint_problem(settings.base_url)
                 if problem:
@@ -236,7 +238,7 @@ class Interceptor:
                 session.exitstatus = _INTERRUPTED
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
-        if self._explained is not None or self._settings.show_prompt:
+        if self._explained or self._settings.show_prompt:
             self._explanation = self._explain(self._explained)
         elif self._settings.mode == "check":
             self._report = self._checked(int(exitstatus))
@@ -311,7 +313,7 @@ class Interceptor:
         conduct.retell()
         return report
 
-    def _explain(self, stub: Stub | None) -> list[str]:
+    def _explain(self, stubs: Sequence[Stub]) -> list[str]:
         from dataclasses import replace
 
         from pytest_selfheal.preparation import Preparation
@@ -323,7 +325,7 @@ class Interceptor:
 
         try:
             return explain(
-                self._config, settings, self._record(), self._preparation, self._started, stub
+                self._config, settings, self._record(), self._preparation, self._started, stubs
             )
         finally:
             self._abandon()

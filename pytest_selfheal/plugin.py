@@ -12,7 +12,8 @@ from collections.abc import Generator
 
 import pytest
 
-from pytest_selfheal.errors import SelfHealError
+from pytest_selfheal.errors import SelfHealError, UsageError
+from pytest_selfheal.option_table import OPTIONS
 from pytest_selfheal.options import add_options
 
 IN_SANDBOX = "PYTEST_SELFHEAL_SANDBOX"
@@ -20,7 +21,7 @@ IN_SANDBOX = "PYTEST_SELFHEAL_SANDBOX"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the `--selfheal` options and their ini twins."""
-    add_options(parser)
+    add_options(parser, OPTIONS)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -84,8 +85,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(defaults, "selfheal-defaults")
     try:
         settings = read_settings(config)
-        if config.getoption("collectonly") and settings.mode != "check":
-            return
+        if config.getoption("collectonly"):
+            if explained is not None or is_shown:
+                flag = "--selfheal-show-prompt" if explained is None else "--selfheal-explain"
+                raise UsageError(f"{flag} needs tests that fail: leave --collect-only out")
+            if settings.mode != "check":
+                return
         interceptor = Interceptor(config, settings, explained)
     except SelfHealError as error:
         raise pytest.UsageError(str(error)) from error

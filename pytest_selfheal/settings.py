@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from pytest_selfheal.bounds import Limits
 from pytest_selfheal.errors import UsageError
-from pytest_selfheal.options import OPTIONS, Option
+from pytest_selfheal.option_table import OPTIONS
+from pytest_selfheal.options import Option
 
 if TYPE_CHECKING:
     import pytest

@@ -121,6 +121,25 @@ def test_it_is_green_on_a_written_project(tmp_path: Path) -> None:
     assert run.stubs == {}
 
 
+def test_a_property_and_its_setter_are_told_apart(tmp_path: Path) -> None:
+    source = """
+        class Box:
+            # selfheal
+            @property
+            def size(self): ...
+
+            # selfheal
+            @size.setter
+            def size(self, value): ...
+    """
+    project = Project(tmp_path / "project", {"box.py": source, "test_box.py": "# size\n"})
+    run = project.heal("--selfheal-mode=check", "--co", "-q")
+    assert [line.strip() for line in run.output.splitlines() if "marked" in line] == [
+        "marked on line 4, not written yet",
+        "marked on line 8, not written yet",
+    ]
+
+
 def test_collecting_alone_heals_nothing(tmp_path: Path) -> None:
     run = Project(tmp_path / "project", FILES).heal("--collect-only", env=NO_DOCKER)
     assert (run.status, run.report, run.changed) == (0, None, {}), run.output

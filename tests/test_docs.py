@@ -14,7 +14,8 @@ from typing import Any, get_args
 import pytest
 
 from pytest_selfheal import hookspecs
-from pytest_selfheal.options import DEFAULT_MODEL, OPTIONS, Option
+from pytest_selfheal.option_table import DEFAULT_MODEL, OPTIONS
+from pytest_selfheal.options import Option
 from pytest_selfheal.records import (
     Attempt,
     HealReport,
@@ -87,7 +88,7 @@ def shown_default(option: Option) -> str:
 
 
 def option_table() -> str:
-    """The table as `options.py` has it: copy it into the reference after a change there."""
+    """The table as `option_table.py` has it: copy it into the reference after a change there."""
     head = "| command line | ini | default | meaning |\n| --- | --- | --- | --- |"
     return "\n".join([head, *map(option_row, OPTIONS)])
 

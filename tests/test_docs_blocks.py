@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pytest_selfheal.options import OPTIONS
+from pytest_selfheal.option_table import OPTIONS
 from pytest_selfheal.settings import read_settings
 from pytest_selfheal.source.find import find_in_source
 from tests.harness import python

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_selfheal.options import OPTIONS, Option
+from pytest_selfheal.option_table import OPTIONS
+from pytest_selfheal.options import Option
 from tests.pages import PAGES, ROOT
 
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))

@@ -115,6 +115,19 @@ def test_an_option_that_cannot_be_used_is_a_line_too(project: Project) -> None:
     assert (grade, says) == ("problem", "selfheal_jobs: 'many' is not a whole number of at least 1")
 
 
+def test_a_budget_of_money_is_one(project: Project) -> None:
+    more = ("--selfheal-max-cost=1.5", "--selfheal-rpm=6", "-o", "selfheal_max_tokens_per_day=90")
+    price = ("-o", "selfheal_price=1,2")
+    found = lines(project.heal("--selfheal-doctor", *more, *price, env=NO_DOCKER))
+    says = "--selfheal-max-cost=1.5, selfheal_max_tokens_per_day=90, --selfheal-rpm=6"
+    assert found["budget"] == ("ok", says)
+    unknown = "--selfheal-model=of-my-own"
+    grade, says = lines(project.heal("--selfheal-doctor", *more, unknown, env=NO_DOCKER))["budget"]
+    assert grade == "problem"
+    assert "'of-my-own'" in says
+    assert "selfheal_price" in says
+
+
 def test_more_memory_than_there_is(project: Project) -> None:
     run = project.heal("--selfheal-doctor", "--selfheal-memory=64t")
     grade, says = lines(run)["limits"]

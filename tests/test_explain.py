@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_selfheal.errors import UsageError
+from pytest_selfheal.explain import find_target
 from tests.harness import Project, python, require
 from tests.scripted_server import ScriptedServer
 
@@ -119,16 +121,75 @@ def test_neither_a_recording_is_begun_nor_a_patch_taken_away(
     assert not kept.exists()
 
 
+def test_a_target_as_seen_from_where_pytest_was_started(project: Project) -> None:
+    marked = "# selfheal\ndef f(): ...\n"
+    project.write({"pkg/deep.py": marked, "calc.py": marked, "test_calc.py": "def test(): pass\n"})
+    root, here = project.root, project.root / "pkg"
+
+    def found(given: str) -> list[str]:
+        return [stub.target for stub in find_target(root, here, given)]
+
+    assert found("deep.py::f") == found("./deep.py::f") == ["pkg/deep.py::f"]
+    assert found(f"{here}/deep.py::f") == found("pkg/deep.py::f") == ["pkg/deep.py::f"]
+    assert found("../calc.py::f") == found("calc.py::f") == ["calc.py::f"]
+    with pytest.raises(UsageError, match=r"'/calc.py::f' is not marked: give one such as calc.py"):
+        found("/calc.py::f")
+
+
+def test_a_property_and_its_setter_are_one_target(project: Project) -> None:
+    source = """
+        class Box:
+            # selfheal
+            @property
+            def size(self): ...
+
+            # selfheal
+            @size.setter
+            def size(self, value): ...
+    """
+    tests = """
+        from calc import Box
+
+
+        def test_setter():
+            box = Box()
+            box.size = 3
+            assert vars(box)
+    """
+    files = {"calc.py": source, "test_calc.py": tests}
+    output = explained(project, "calc.py::Box.size", files=files)
+    assert "reached by 1 failing test\n  test_calc.py::test_setter\n" in output
+    assert "Target: calc.py::Box.size" in output
+
+
+def test_a_living_function_whose_tests_pass(project: Project) -> None:
+    project.write({"alive.py": "# selfheal\ndef alive(a):\n    return a\n"})
+    output = explained(project, "alive.py::alive", "-k", "outer")
+    assert "nothing would be asked for it: no failing test reaches it, and a body that" in output
+
+
+@pytest.mark.parametrize("flag", ["--selfheal-explain=calc.py::add", "--selfheal-show-prompt"])
+def test_where_no_test_is_run(project: Project, flag: str) -> None:
+    run = project.heal(LANDLOCK, flag, "--collect-only")
+    name = flag.partition("=")[0]
+    assert (run.status, run.output.strip()) == (
+        4,
+        f"ERROR: {name} needs tests that fail: leave --collect-only out",
+    )
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
         ("calc.py::ad", "'calc.py::ad' is not marked: give one such as calc.py::add"),
         ("twice", "'twice' names more than one: give one of a.py::twice, b.py::twice"),
+        ("c.py::late", "'c.py::late' is not marked (line 1: `# selfheal` at the end of a line "
+         "marks nothing: put it on a line of its own above): give one such as "),
     ],
-)
+)  # fmt: skip
 def test_a_target_that_is_none(project: Project, target: str, message: str) -> None:
     stub = "# selfheal\ndef twice(): ...\n"
-    project.write({"a.py": stub, "b.py": stub})
+    project.write({"a.py": stub, "b.py": stub, "c.py": "def late(): ...  # selfheal\n"})
     run = project.heal(LANDLOCK, f"--selfheal-explain={target}")
     assert run.status == 4
     assert run.output.startswith(f"ERROR: --selfheal-explain: {message}")
@@ -140,4 +201,4 @@ def test_nothing_is_marked(tmp_path: Path) -> None:
         "--selfheal-explain=x"
     )
     assert run.status == 4
-    assert "--selfheal-explain: 'x' is not marked, and nothing is below '" in run.output
+    assert "--selfheal-explain: 'x' is not marked, and nothing else is below '" in run.output

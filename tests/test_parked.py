@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from pytest_selfheal.records import Job, Limits, RunOutcome
 from pytest_selfheal.sandbox.frames import pack, pack_json
 from pytest_selfheal.sandbox.inside_watch import MAX_DEPTH, checked_lines
-from pytest_selfheal.sandbox.parked import ParkedSandbox
+from pytest_selfheal.sandbox.parked import ParkedSandbox, _own_package
 from tests.sandboxes import workspace
 
 
@@ -105,3 +107,20 @@ def test_records_are_as_deep_as_ours_and_no_deeper() -> None:
     assert checked_lines(line([record]), "nonce") == ([], False)
     deep = b"nonce 0 " + b"[" * DEEP + b"]" * DEEP + b"\n"
     assert checked_lines(deep, "nonce") == ([], False)
+
+
+def test_another_python_is_sent_what_a_plain_pytest_imports(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").touch()
+    (tmp_path / "test_a.py").write_text(
+        """
+import sys
+
+def test_modules():
+    package = sys.modules["pytest_selfheal"].__path__[0] + "/"
+    files = (getattr(module, "__file__", None) or "" for module in sys.modules.values())
+    print(*(file.removeprefix(package) for file in files if file.startswith(package)))
+"""
+    )
+    command = [sys.executable, "-m", "pytest", "-qs", "-p", "no:cacheprovider"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert set(ran.stdout.splitlines()[0].split()) == set(_own_package())

@@ -18,14 +18,14 @@ from pytest_selfheal.report.progress import Progress
 
 
 class Screen(io.StringIO):
-    """A terminal: knows new line, return, cursor up, clear below and colours, no more."""
+    """A terminal: knows new line, return, cursor up, clearing to the right and below, colours."""
 
     def __init__(self, columns: int = 80, rows: int = 24) -> None:
         super().__init__()
         self.size = os.terminal_size((columns, rows))
-        self.lines = [""]
-        self.row = 0
-        self.at_start = True
+        self.cells: list[list[str]] = [[]]
+        """Each row's columns; a wide character is followed by an empty one."""
+        self.row = self.column = 0
         self.writes = 0
         self.guard = threading.Lock()
 
@@ -38,7 +38,7 @@ class Screen(io.StringIO):
         assert self.guard.acquire(blocking=False)
         try:
             self.writes += 1
-            for token in re.findall(r"\x1b\[\d*[A-Za-z]|\n|\r|[^\x1b\n\r]+", text):
+            for token in re.findall(r"\x1b\[\d*[A-Za-z]|[^\x1b]", text):
                 self._take(token)
         finally:
             self.guard.release()
@@ -46,25 +46,41 @@ class Screen(io.StringIO):
 
     def _take(self, token: str) -> None:
         if token == "\n":
-            self.row += 1
-            if self.row == len(self.lines):
-                self.lines.append("")
-        elif token == "\x1b[J":
-            self.lines[self.row :] = [""]
-        elif token.endswith("A"):
+            self.row, self.column = self.row + 1, 0
+            if self.row == len(self.cells):
+                self.cells.append([])
+        elif token == "\r":
+            self.column = 0
+        elif token in ("\x1b[J", "\x1b[K"):
+            del self.cells[self.row][self.column :]
+            if token == "\x1b[J":
+                del self.cells[self.row + 1 :]
+        elif token.endswith("A") and token.startswith("\x1b"):
             self.row -= int(token[2:-1])
             assert self.row >= 0
         elif token.startswith("\x1b"):
             assert token.endswith("m"), token
-        elif token != "\r":
-            assert not self.at_start or self.lines[self.row] == "", "written over something"
-            self.lines[self.row] += token
-        self.at_start = token in ("\n", "\r") or (self.at_start and token.startswith("\x1b"))
+        elif cells(token):
+            written = [token, ""][: cells(token)]
+            self.cells[self.row][self.column : self.column + len(written)] = written
+            self.column += len(written)
+
+    def narrow(self, columns: int) -> None:
+        """Make it narrower: what has no room in a row goes on in the next one."""
+        assert self.column == 0
+        rows: list[list[str]] = []
+        for number, row in enumerate(self.cells):
+            if number == self.row:
+                self.row = len(rows)
+            rows += [row[at : at + columns] for at in range(0, max(1, len(row)), columns)]
+        self.cells = rows
+        self.size = os.terminal_size((columns, self.size.lines))
 
     @property
     def shown(self) -> list[str]:
-        assert self.lines[-1] == ""
-        return self.lines[:-1]
+        lines = ["".join(row).rstrip() for row in self.cells]
+        assert lines[self.row :] == [""]  # the cursor stands at the end, below all that is shown
+        return lines[:-1]
 
 
 class Clock:
@@ -105,12 +121,12 @@ def test_a_line_for_each_stub_in_work(progress: Progress, screen: Screen, clock:
     clock.now += 3.4
     progress.stage("b.py::g", 2, 5, "verifying", tests=(1, 2))
     assert screen.shown == [
-        "| a.py::f  attempt 1 of 5  asking  3s",
+        "| a.py::f  attempt 1 of 5  asking                         3s",
         "| b.py::g  attempt 2 of 5  verifying  1 of 2 tests green  0s",
         "selfheal: 0 of 3 stubs green  2 of 7 tests green  3s",
     ]
     progress.stage("a.py::f", 0, 0, "tracing", "5 tests")
-    assert screen.shown[0] == "| a.py::f  tracing 5 tests  0s"
+    assert screen.shown[0] == "| a.py::f                  tracing 5 tests                      0s"
     progress.count(Counts(stubs=3, green_stubs=1, given_up=1))
     assert screen.shown[-1] == "selfheal: 1 of 3 stubs green, 1 given up  3s"
 
@@ -129,6 +145,81 @@ def test_what_is_done_stays_above(progress: Progress, screen: Screen) -> None:
     ]
     progress.done("b.py::g", "unhealed")
     assert screen.shown[2:] == ["unhealed  b.py::g"]
+
+
+def test_nothing_is_left_where_the_terminal_gets_narrower(
+    progress: Progress, screen: Screen, clock: Clock
+) -> None:
+    screen.write("test_a.py F\n")
+    progress.count(Counts(stubs=2))
+    progress.stage("src/a.py::a_function_語", 1, 5, "asking", tests=(0, 3))
+    progress.stage("src/a.py::another_function", 1, 5, "verifying", tests=(0, 3))
+    for columns in (70, 41, 20, 12):
+        screen.narrow(columns)
+        clock.now += 1
+        progress.count(Counts(stubs=2))
+        assert screen.shown[0] == "test_a.py F"
+        assert len(screen.shown) == 4
+        assert screen.shown[1].startswith("| ")
+        assert all(cells(line) < columns for line in screen.shown)
+    progress.close()
+    assert screen.shown == ["test_a.py F"]
+
+
+def test_a_line_leaves_nothing_of_a_longer_one(progress: Progress, screen: Screen) -> None:
+    progress.stage("語語語.py::a_long_name", 1, 5, "verifying")
+    progress.stage("a.py::f", 1, 5, "asking")
+    progress.drop("語語語.py::a_long_name")
+    assert screen.shown == ["| a.py::f  attempt 1 of 5  asking  0s"]
+
+
+def test_a_terminal_of_few_rows(clock: Clock) -> None:
+    screen = Screen(rows=3)
+    progress = Progress(screen, refresh_seconds=None, clock=clock)
+    progress.count(Counts(stubs=9))
+    for number in range(9):
+        progress.stage(f"a.py::f{number}", 1, 5, "asking")
+        progress.waiting(30, f"reason {number}")
+    assert screen.shown == ["| waiting 30 s: reason 8", "selfheal: 0 of 9 stubs green  0s"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (
+            76,
+            [
+                "| a.py::語               attempt 1 of 5  asking     0 of 3 tests green   3s",
+                "| …h/and/module.py::Cls  attempt 2 of 5  verifying  2 of 12 tests green  0s",
+            ],
+        ),
+        (
+            61,
+            [
+                "| a.py::語                             1/5 asking    0/3  3s",
+                "| …ge/of/some/depth/and/module.py::Cls 2/5 verifying 2/12 0s",
+            ],
+        ),
+        (
+            40,
+            ["| a.py::語        1/5 asking    0/3  3s", "| …module.py::Cls 2/5 verifying 2/12 0s"],
+        ),
+    ],
+)
+def test_columns(columns: int, lines: list[str], clock: Clock) -> None:
+    screen = Screen(columns)
+    progress = Progress(screen, refresh_seconds=None, clock=clock)
+    progress.stage("a.py::語", 1, 5, "asking", tests=(0, 3))
+    clock.now += 3
+    progress.stage("a/package/of/some/depth/and/module.py::Cls", 2, 5, "verifying", tests=(2, 12))
+    assert screen.shown == lines
+
+
+def test_what_stays_keeps_to_one_row(clock: Clock) -> None:
+    screen = Screen(30)
+    progress = Progress(screen, color=False, refresh_seconds=None, clock=clock)
+    progress.done("src/a.py::語", "unhealed", "the budget of requests is used up")
+    assert screen.shown == ["unhealed  src/a.py::語  the …"]
 
 
 def test_a_groups_line_can_go(progress: Progress, screen: Screen) -> None:
@@ -172,9 +263,9 @@ def test_lines_keep_to_the_terminals_size(clock: Clock) -> None:
         progress.stage(f"src/語/long_{number}.py::f", 1, 5, "asking")
     progress.waiting(30, "--selfheal-rpm=6")
     assert screen.shown == [
-        "| …語/long_0.py::f…",
-        "| …語/long_1.py::f…",
-        "| …語/long_2.py::f…",
+        "| …ong_0.py::f 1/5…",
+        "| …ong_1.py::f 1/5…",
+        "| …ong_2.py::f 1/5…",
         "  and 6 more",
         "| waiting 30 s: --…",
         "selfheal: 0/9 gree…",
@@ -283,7 +374,7 @@ def test_colours(status: Status, code: int) -> None:
 
     stream = Raw()
     Progress(stream, refresh_seconds=None).done("a.py::f", status)
-    assert stream.getvalue().startswith(f"\x1b[{code}m{status:<9}\x1b[0m a.py::f\n")
+    assert f"\x1b[{code}m{status:<9}\x1b[0m a.py::f\n" in stream.getvalue()
 
 
 # --- where nothing is shown ------------------------------------------------------------
@@ -354,7 +445,18 @@ def test_a_short_wait_is_told_now_and_then(clock: Clock) -> None:
     assert stream.getvalue() == "selfheal: waiting: --selfheal-tpm=9\n" * 3
 
 
-def test_a_long_run_says_that_it_goes_on(clock: Clock) -> None:
+@pytest.mark.parametrize(
+    ("counts", "line"),
+    [
+        (None, "selfheal: tracing 9 failing tests, 16s\n"),
+        (
+            Counts(stubs=2, green_stubs=1, tests=3),
+            "selfheal: 1 of 2 stubs green; 0 of 3 tests green; 16s; 2 requests\n",
+        ),
+    ],
+    ids=["tracing", "asking"],
+)
+def test_a_long_run_says_that_it_goes_on(counts: Counts | None, line: str, clock: Clock) -> None:
     written = threading.Event()
 
     class Watched(Pipe):
@@ -364,10 +466,11 @@ def test_a_long_run_says_that_it_goes_on(clock: Clock) -> None:
 
     stream = Watched()
     with Progress(stream, refresh_seconds=0.001, clock=clock, spent=lambda: ["2 requests"]) as told:
-        told.count(Counts(stubs=2, green_stubs=1, tests=3))
+        told.stage("9 failing tests", 0, 0, "tracing")
+        if counts is not None:
+            told.count(counts)
         clock.now += 16
         assert written.wait(30)
-    line = "selfheal: 1 of 2 stubs green; 0 of 3 tests green; 16s; 2 requests\n"
     assert stream.getvalue() == line
 
 
@@ -427,8 +530,7 @@ def test_the_thread_moves_the_seconds_on_and_ends(clock: Clock) -> None:
 
     screen = Watched()
     progress = Progress(screen, color=False, refresh_seconds=0.001, clock=clock)
-    progress.count(Counts(stubs=1))
-    progress.stage("a.py::f", 1, 5, "asking")
+    progress.stage("9 failing tests", 0, 0, "tracing")  # before anything could be counted
     clock.now += 7
     assert drawn.wait(30)
     progress.close()

@@ -531,6 +531,15 @@ def test_the_patch_and_how_to_apply_it(path: str, command: str) -> None:
     assert line in texts(replace(EMPTY, mode="propose", patch=path))
 
 
+def test_of_many_unreached_stubs_a_few_are_named() -> None:
+    stubs = [StubReport(target=f"a.py::f{n}", status="unreached") for n in range(8)]
+    stubs.insert(6, StubReport(target="b.py::g", status="healed"))
+    report = replace(EMPTY, stubs=tuple(stubs))
+    named = [f"unreached a.py::f{n}" for n in range(5)]
+    assert texts(report)[:-1] == [*named, "healed    b.py::g", "unreached 3 more (-v names them)"]
+    assert [line for line in texts(report, 1) if "more" in line] == []
+
+
 def test_long_lists_of_tests_are_cut_and_say_so() -> None:
     report = replace(EMPTY, still_failing=tuple(f"t.py::test_{number}" for number in range(25)))
     assert "still failing: t.py::test_0, and 24 more" in texts(report)

@@ -8,18 +8,20 @@ import sys
 
 import pytest
 
-from pytest_selfheal.options import OPTIONS, Option
+from pytest_selfheal.option_table import OPTIONS
+from pytest_selfheal.options import Option
 from pytest_selfheal.records import Limits
 
 # Stands for the plugin: registers the options, reads them and prints what came out.
 PLUGIN = """
 import pytest
 from pytest_selfheal.errors import UsageError
+from pytest_selfheal.option_table import OPTIONS
 from pytest_selfheal.options import add_options
 from pytest_selfheal.settings import read_settings
 
 def pytest_addoption(parser):
-    add_options(parser)
+    add_options(parser, OPTIONS)
 
 def pytest_configure(config):
     try:

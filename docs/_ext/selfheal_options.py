@@ -1,4 +1,4 @@
-"""The directive `selfheal-options`: entries for options, as `options.py` has them.
+"""The directive `selfheal-options`: entries for options, as `option_table.py` has them.
 
     ```{selfheal-options} mode model patch
     ```
@@ -17,7 +17,8 @@ from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from pytest_selfheal.options import OPTIONS, Option
+from pytest_selfheal.option_table import OPTIONS
+from pytest_selfheal.options import Option
 
 _LOGGER = logging.getLogger(__name__)
 _KINDS = {

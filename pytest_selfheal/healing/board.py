@@ -7,14 +7,14 @@ planning always looks at the latest result of each test.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_selfheal.healing.code import Code
 from pytest_selfheal.healing.groups import MAX_GROUP, Group, GroupEnd, key_of, last_why
-from pytest_selfheal.healing.judge import last_error_line, spread, tracebacks
+from pytest_selfheal.healing.history import History
+from pytest_selfheal.healing.judge import spread
 from pytest_selfheal.healing.relation import Relation, Standing, TestState
 from pytest_selfheal.records import Attempt, Piece, Stub, TestResult
 from pytest_selfheal.report.live_lines import Counts
@@ -36,8 +36,7 @@ class Board:
         self.ever_red: set[str] = set()
         """Tests that were seen red in the sandbox."""
         self.untrusted: set[str] = set()
-        self.history: dict[str, tuple[Attempt, ...]] = {}
-        """Every attempt on a stub, alone or with others."""
+        self.history = History()
         self.relation = Relation(stubs)
         self._attempts = attempts
         self._forced: deque[Group] = deque()
@@ -157,7 +156,9 @@ class Board:
         self.relation.waiting.release(group.keys)
         self.relation.set_flaky(end.flaky)
         for key in group.keys:
-            self._remember(key, end)
+            self.history.take(key, end)
+        if end.untrusted:
+            self.untrusted.update(group.keys)
         if end.pieces:
             self.relation.set_code(end.pieces)
             self.record(end.results, end.seen_with, group.tests)
@@ -174,7 +175,7 @@ class Board:
         keys = list(keys)
         seen = self.code
         for key in keys:
-            self.history[key] = (*self.history.get(key, ())[:-1], attempt)
+            self.history.replace_last(key, attempt)
         entered = tuple(dict.fromkeys([*result.entered, *keys]))
         self.relation.put(replace(result, entered=entered), seen)
         self.ever_red.add(result.nodeid)
@@ -182,7 +183,7 @@ class Board:
 
     def take_back(self, key: str, attempt: Attempt) -> None:
         """Take back code that no test in particular speaks against; as with `refute`."""
-        self.history[key] = (*self.history.get(key, ())[:-1], attempt)
+        self.history.replace_last(key, attempt)
         if attempt.verdict == "untrusted":
             self.untrusted.add(key)
         self.relation.drop_code([key])
@@ -324,7 +325,7 @@ class Board:
         reaching = dict.fromkeys(n for key in code for n in self.relation.reaching(key))
         red = [self.tests[n].result for n in reaching if not self.tests[n].is_passed]
         for key in code:
-            self._refute_last(key, [each for each in red if key in each.entered])
+            self.history.refute_last(key, [each for each in red if key in each.entered])
         self.relation.drop_code(code)
         self.relation.waiting.busy |= keys
         tests = dict.fromkeys(
@@ -341,30 +342,6 @@ class Board:
     def _is_lost(self, nodeid: str) -> bool:
         state = self.tests[nodeid]
         return nodeid in self.flaky or bool(state.failed and not state.is_passed)
-
-    def _refute_last(self, key: str, red: Sequence[TestResult]) -> None:
-        """Turn a stub's last attempt, green on its own, into one that fails these tests."""
-        history = self.history.get(key, ())
-        if history and history[-1].verdict == "passed" and red:
-            failed = dataclasses.replace(
-                history[-1],
-                verdict="failed",
-                why=f"{red[0].nodeid} is red with it: {last_error_line(red[0].longrepr)}"[:300],
-                traceback=tracebacks(red),
-                red=tuple(red),
-            )
-            self.history[key] = (*history[:-1], failed)
-
-    def _remember(self, key: str, end: GroupEnd) -> None:
-        known = self.history.get(key, ())
-        attempts = end.attempts
-        if key in end.pieces and attempts and attempts[-1].verdict != "passed":
-            # Some tests were red, but none of them through this stub.
-            passed = replace(attempts[-1], verdict="passed", why=None, traceback="", red=())
-            attempts = (*attempts[:-1], passed)
-        self.history[key] = (*known[: len(known) - len(end.group.attempts)], *attempts)
-        if end.untrusted:
-            self.untrusted.add(key)
 
     def _group(self, keys: Collection[str], nodeid: str | None) -> Group:
         ordered = self._ordered(keys)

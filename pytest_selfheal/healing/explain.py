@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from pytest_selfheal.errors import PromptTooLong
@@ -30,8 +30,8 @@ class Explanation:
     """Why nothing would be asked for."""
 
 
-def explain(heal: Heal, key: str) -> Explanation:
-    """Trace the failing tests, and plan until the stub's turn comes.
+def explain(heal: Heal, keys: Collection[str]) -> Explanation:
+    """Trace the failing tests, and plan until the turn of one of these stubs comes.
 
     Raises:
         SandboxFailed: No sandbox came up.
@@ -39,10 +39,10 @@ def explain(heal: Heal, key: str) -> Explanation:
     if not heal.record.failing:
         return Explanation(reason="no test fails, so nothing is asked for")
     heal.trace()
-    tests = tuple(heal.board.tests_reaching(key))
+    tests = tuple(dict.fromkeys(n for key in keys for n in heal.board.tests_reaching(key)))
     before = 0
     while (group := heal.next_group()) is not None:
-        if key in group.keys:
+        if not set(keys).isdisjoint(group.keys):
             targets, prompt = _first_prompt(heal, group)
             return Explanation(
                 tests=tests,
@@ -53,7 +53,7 @@ def explain(heal: Heal, key: str) -> Explanation:
                 before=before,
             )
         before += 1
-    return Explanation(tests=tests, before=before, reason=_reason(heal, key, tests))
+    return Explanation(tests=tests, reason=_reason(heal, keys, tests))
 
 
 def first_prompts(heal: Heal) -> Iterator[Explanation]:
@@ -85,11 +85,14 @@ def _first_prompt(heal: Heal, group: Group) -> tuple[tuple[str, ...], str]:
     return tuple(targets), prompt
 
 
-def _reason(heal: Heal, key: str, tests: tuple[str, ...]) -> str:
-    if tests and heal.kit.stubs[key].is_living:
+def _reason(heal: Heal, keys: Collection[str], tests: tuple[str, ...]) -> str:
+    is_living = all(heal.kit.stubs[key].is_living for key in keys)
+    if tests and is_living:
         return "what reaches it waits for stubs first, or passes with its present body"
     if tests:
         return "the tests that reach it wait for other stubs first"
+    if is_living:
+        return "no failing test reaches it, and a body that tests pass with is left alone"
     return (
         "no failing test reaches it as things stand: there is no test for it, the tests stop "
         "earlier, at another stub or an error of their own, or they pass"

@@ -131,7 +131,6 @@ class _Loop:
             elif tried.same_as is not None:
                 repeated.append(tried)
             else:
-                self._show("verifying", turn)
                 step = steps[tried.attempt.number] = self._judge(tried, turn)
                 if step.attempt.verdict == "passed":
                     samples.enough()
@@ -241,6 +240,7 @@ class _Loop:
             candidate = self._kit.candidate(self._group, reply)
             pieces = dict(zip(self._group.keys, candidate.pieces, strict=True))
             checks = self._checks(candidate)
+            self._show("verifying", turn)
             outcome = self._verified(pieces, checks, turn, turn.early_end)
         except (Unusable, Refused) as error:
             verdict: Verdict = "unusable" if isinstance(error, Unusable) else "refused"

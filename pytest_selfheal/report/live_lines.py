@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_selfheal.records import ModelUsage
 from pytest_selfheal.report._text import cells, count, cut, one_line
 
-NARROW = 60
+NARROW = 70
 """Terminals of fewer columns get short words."""
 _LEAST_NAME = 12
-_NARROW_NAME = 16
+"""A name gives way to the rest of its line until so much of it is left."""
 
 
 @dataclass(slots=True)
@@ -47,22 +47,38 @@ class Budget:
     cost: float | None = None
 
 
-def work_line(name: str, work: Work, now: float, spinner: str, width: int) -> str:
-    """Tell of one stub or group; where there is little room, its name gives way first."""
+def work_lines(works: Mapping[str, Work], now: float, spinner: str, width: int) -> list[str]:
+    """Tell of stubs and groups in columns; where there is little room, names give way first."""
+    is_narrow = width < NARROW
+    gap = " " if is_narrow else "  "
+    rows = [(one_line(name), *_facts(work, now, is_narrow)) for name, work in works.items()]
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    rest = sum(len(gap) + each for each in widths[1:] if each)
+    room = max(width - 2 - rest, min(_LEAST_NAME, width - 2))
+    widths[:1] = [min(widths[0], room)] if widths else []
+    return [
+        cut(f"{spinner} {gap.join(_padded((cut_front(name, room), *facts), widths))}", width)
+        for name, *facts in rows
+    ]
+
+
+def _facts(work: Work, now: float, is_narrow: bool) -> tuple[str, str, str, str]:
+    """Attempt, stage, tests and seconds; empty for what there is none of."""
     seconds = f"{now - work.since:.0f}s"
-    if width < NARROW:
-        gap, least = " ", _NARROW_NAME
-        attempt = [f"{work.attempt}/{work.of_attempts}"] if work.attempt else []
-        green = [f"{work.tests[0]}/{work.tests[1]}"] if work.tests else []
-        parts = [*attempt, one_line(work.what), *green, seconds]
-    else:
-        gap, least = "  ", _LEAST_NAME
-        attempt = [f"attempt {work.attempt} of {work.of_attempts}"] if work.attempt else []
-        green = [_green(*work.tests, "test")] if work.tests else []
-        parts = [*attempt, one_line(f"{work.what} {work.detail}"), *green, seconds]
-    rest = gap.join(parts)
-    room = max(width - cells(rest) - len(gap) - 2, min(least, width - 2))
-    return cut(f"{spinner} {cut_front(one_line(name), room)}{gap}{rest}", width)
+    if is_narrow:
+        attempt = f"{work.attempt}/{work.of_attempts}" if work.attempt else ""
+        green = f"{work.tests[0]}/{work.tests[1]}" if work.tests else ""
+        return attempt, one_line(work.what), green, seconds
+    attempt = f"attempt {work.attempt} of {work.of_attempts}" if work.attempt else ""
+    green = _green(*work.tests, "test") if work.tests else ""
+    return attempt, one_line(f"{work.what} {work.detail}"), green, seconds
+
+
+def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """The cells of a row in their columns' widths; a column that is empty throughout goes."""
+    return [
+        cell + " " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True) if width
+    ]
 
 
 def totals_line(

@@ -11,12 +11,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import TextIO
 
 from pytest_selfheal.records import Status
-from pytest_selfheal.report._text import cut, one_line
-from pytest_selfheal.report.live_lines import Counts, Work, totals_line, work_line
+from pytest_selfheal.report._text import cells, cut, one_line
+from pytest_selfheal.report.live_lines import Counts, Work, totals_line, work_lines
 
 _SPINNER = "|/-\\"
 _COLOURS: dict[Status, int] = {
@@ -79,7 +80,8 @@ class Progress:
         self._counts = Counts()
         self._counted = self._told = self._started = clock()
         self._is_counted = False
-        self._drawn = 0
+        self._drawn: list[str] = []
+        """The lines that are on the terminal below what stays."""
         self._frame = 0
         self._paused = 0
         self._stopped = threading.Event()
@@ -109,7 +111,7 @@ class Progress:
             if not self._is_counted:
                 self._is_counted = True
                 self._started = self._told = self._counted
-                self._start_thread()
+            self._start_thread()
             self._redraw()
 
     def stage(
@@ -134,6 +136,7 @@ class Progress:
         with self._lock:
             now = self._clock()
             self._work[target] = Work(attempt, of_attempts, what, detail, now, tests)
+            self._start_thread()
             self._redraw()
 
     def waiting(self, seconds: float, reason: str) -> None:
@@ -152,13 +155,21 @@ class Progress:
             self._redraw()
 
     def done(self, target: str, status: Status, detail: str = "") -> None:
-        """Tell how a stub ended; the line stays on the terminal."""
+        """Tell how a stub ended; the line stays on the terminal, as much as one row has room for.
+
+        The summary has the rest of it.
+        """
         with self._lock:
             self._work.pop(target, None)
+            line = f"{status:<9} {one_line(target)}"
+            if detail:
+                line += f"  {one_line(detail)}"
+            if self._draws:
+                line = cut(line, _size(self._stream)[0] - 1)
             code = _COLOURS.get(status, 0)
-            word = f"\x1b[{code}m{status:<9}\x1b[0m" if self._color and code else f"{status:<9}"
-            line = f"{word} {one_line(target)}"
-            self._print_above(f"{line}  {one_line(detail)}" if detail else line)
+            if self._color and code:
+                line = f"\x1b[{code}m{line[:9]}\x1b[0m{line[9:]}"
+            self._print_above(line)
 
     def drop(self, target: str) -> None:
         """Take away the line of a group that goes on under its stubs' own names."""
@@ -197,7 +208,8 @@ class Progress:
     # --- drawing: all below is called with the lock held -------------------------------
 
     def _start_thread(self) -> None:
-        if not (self._draws or self._tells) or self._refresh_seconds is None:
+        is_shown = self._draws or self._tells
+        if self._thread is not None or not is_shown or self._refresh_seconds is None:
             return
         thread = threading.Thread(target=self._refresh, name="selfheal-progress", daemon=True)
         try:
@@ -212,54 +224,79 @@ class Progress:
                 self._frame += 1
                 self._redraw()
                 if self._tells and self._clock() - self._told >= _PLAIN_SECONDS:
-                    self._tell(self._totals(_PLAIN_WIDTH, "; ").removeprefix("selfheal: "))
+                    self._tell(self._state())
+
+    def _state(self) -> str:
+        """How far it is, in one plain line."""
+        if self._is_counted:
+            return self._totals(_PLAIN_WIDTH, "; ").removeprefix("selfheal: ")
+        now = self._clock()
+        return "; ".join(
+            f"{work.what} {name}, {now - work.since:.0f}s" for name, work in self._work.items()
+        )
 
     def _tell(self, line: str) -> None:
         self._told = self._clock()
         self._write(f"selfheal: {one_line(line)}\n")
 
-    def _redraw(self) -> None:
-        if self._draws and not self._paused and not self._stopped.is_set():
-            lines = self._lines()
-            self._write(self._up() + "".join(f"{line}\n" for line in lines))
-            self._drawn = len(lines)
+    def _redraw(self, above: str = "") -> None:
+        """Draw the lines anew, below one that stays where that is given.
+
+        Each is written over the one that was there: what is cleared first, and comes a
+        moment later, flickers.
+        """
+        if not self._draws or self._paused:
+            return
+        columns, rows = _size(self._stream)
+        lines = self._lines(columns, rows)
+        stays = f"\x1b[J{above}\n" if above else ""
+        drawn = "".join(f"{line}\x1b[K\n" for line in lines)
+        if stays or drawn or self._drawn:
+            self._write(f"{self._up(columns)}{stays}{drawn}\x1b[J")
+        self._drawn = lines
 
     def _print_above(self, line: str) -> None:
-        if self._draws:
-            self._write(f"{self._up()}{line}\n")
-            self._drawn = 0
-            self._redraw()
+        if self._draws and not self._paused:
+            self._redraw(line)
+        elif self._draws:
+            self._write(f"{line}\n")
         elif self._tells:
             self._write(f"selfheal: {line}\n")
 
     def _erase(self) -> None:
         if self._draws and self._drawn:
-            self._write(self._up())
-            self._drawn = 0
+            self._write(f"{self._up(_size(self._stream)[0])}\x1b[J")
+            self._drawn = []
 
-    def _up(self) -> str:
-        """Back to the first of the drawn lines, with all below it cleared."""
-        return f"\x1b[{self._drawn}A\r\x1b[J" if self._drawn else ""
+    def _up(self, columns: int) -> str:
+        """Back to the first of the drawn lines.
 
-    def _lines(self) -> list[str]:
+        On a terminal that has become narrower since, a line goes on below itself.
+        """
+        rows = sum(max(1, -(-cells(line) // columns)) for line in self._drawn)
+        return f"\x1b[{rows}A\r" if rows else ""
+
+    def _lines(self, columns: int, rows: int) -> list[str]:
         now = self._clock()
         self._waits = {reason: wait for reason, wait in self._waits.items() if wait[0] > now}
         if not self._work and not self._waits:
             return []
-        columns, rows = _size(self._stream)
         # The last column is left free: some terminals wrap as soon as it is written.
         width = columns - 1
         room = max(1, rows // 2 - 1)
         spinner = _SPINNER[self._frame % len(_SPINNER)]
-        shown = [work_line(name, work, now, spinner, width) for name, work in self._work.items()]
-        if len(shown) > room:
-            shown = [*shown[: room - 1], f"  and {len(shown) - room + 1} more"]
+        number = len(self._work)
+        told = self._work if number <= room else dict(islice(self._work.items(), room - 1))
+        shown = work_lines(told, now, spinner, width)
+        if number > len(told):
+            shown.append(f"  and {number - len(told)} more")
         for reason, (until, seconds) in self._waits.items():
             left = f" {until - now:.0f} s" if seconds >= 1 else ""
             shown.append(f"{spinner} waiting{left}: {one_line(reason)}")
         if self._is_counted:
             shown.append(self._totals(width))
-        return [cut(line, width) for line in shown]
+        # A line that is scrolled away cannot be written over any more.
+        return [cut(line, width) for line in shown[-max(1, rows - 1) :]]
 
     def _totals(self, width: int, gap: str = "  ") -> str:
         try:

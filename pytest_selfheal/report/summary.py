@@ -26,6 +26,9 @@ STATUSES: Mapping[Status, Markup] = {
 }
 """Every status and its colours, in the order in which they are counted."""
 
+_MOST_UNREACHED = 5
+"""Of stubs that no test of this run is about, a few are named."""
+
 _PLAIN: Markup = {}
 _FAINT: Markup = {"light": True}
 _YELLOW: Markup = {"yellow": True}
@@ -66,7 +69,11 @@ def summary_lines(report: HealReport, verbosity: int) -> list[Line]:
 
 
 def _stubs(report: HealReport, verbosity: int) -> Iterator[Line]:
+    unreached = 0
     for stub in report.stubs:
+        unreached += stub.status == "unreached"
+        if stub.status == "unreached" and unreached > _MOST_UNREACHED and verbosity <= 0:
+            continue
         head = f"{stub.status:<9} {one_line(stub.target)}"
         facts = _facts(stub)
         yield (f"{head}  ({', '.join(facts)})" if facts else head), STATUSES[stub.status]
@@ -75,6 +82,9 @@ def _stubs(report: HealReport, verbosity: int) -> Iterator[Line]:
         if verbosity > 0:
             yield from _attempts(stub)
             yield from _diff(stub.diff)
+    if unreached > _MOST_UNREACHED and verbosity <= 0:
+        more = unreached - _MOST_UNREACHED
+        yield f"unreached {more} more (-v names them)", STATUSES["unreached"]
 
 
 def _facts(stub: StubReport) -> list[str]:

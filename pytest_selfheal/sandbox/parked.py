@@ -53,6 +53,12 @@ _INSIDE = (
 )  # fmt: skip
 """What is sent beside the supervisor's own text."""
 
+_OWN_PACKAGE = (
+    "__init__.py", "marker.py", "errors.py", "options.py", "option_table.py", "hookspecs.py",
+    "plugin.py",
+)  # fmt: skip
+"""What a pytest without `--selfheal` imports of this package."""
+
 _IMAGE_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LC_CTYPE")
 """What an image's own Python may need, and what Python sets by itself."""
 
@@ -224,8 +230,7 @@ def _guarded(job: Job) -> set[str]:
 def _own_package() -> dict[str, str]:
     """The modules that a project's code, ini file and `addopts` may ask for."""
     package = importlib.resources.files("pytest_selfheal")
-    names = ("__init__.py", "marker.py", "errors.py", "options.py", "hookspecs.py", "plugin.py")
-    return {name: package.joinpath(name).read_text("utf-8") for name in names}
+    return {name: package.joinpath(name).read_text("utf-8") for name in _OWN_PACKAGE}
 
 
 def _source(name: str) -> str:

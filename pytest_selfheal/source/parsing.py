@@ -55,6 +55,11 @@ class _Kept:
                 self._size -= len(oldest)
             return known
 
+    def clear(self) -> None:
+        with self._lock:
+            self._trees.clear()
+            self._size = 0
+
 
 _kept = _Kept()
 _Found = TypeVar("_Found")
@@ -99,6 +104,11 @@ def parse(source: bytes) -> ast.Module:
         raise UnparsableError(f"{python} cannot parse it ({error})", 1) from error
     except (RecursionError, MemoryError) as error:
         raise UnparsableError(f"it is nested too deeply for {python} to parse", 1) from error
+
+
+def forget_parsed() -> None:
+    """Keep no trees any more: as long as there are any, each garbage collection visits them."""
+    _kept.clear()
 
 
 def parse_text(text: str | bytes) -> ast.Module:
