@@ -27,6 +27,7 @@ from pytest_selfheal.records import (
 )
 from pytest_selfheal.report._text import cells, cut, one_line, visible
 from pytest_selfheal.report.html_report import as_html, write_html
+from pytest_selfheal.report.html_timeline import scale_of, seconds_of, timeline
 from pytest_selfheal.report.json_report import as_json, write_json
 from pytest_selfheal.report.summary import STATUSES, summary_lines, write_summary
 
@@ -357,14 +358,16 @@ class Page(HTMLParser):
 
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "dl", "div", "dt", "dd",
-    "details", "summary", "span", "code", "pre", "ul", "li", "svg", "rect",
+    "details", "summary", "span", "code", "pre", "ul", "li", "svg", "rect", "header", "main",
+    "figure", "figcaption",
 }  # fmt: skip
 
 
 def test_html_tells_everything() -> None:
     page = Page(as_html(REPORT))
     for word in (
-        "1 of 5 stubs healed", "1200 in, 340 out", "docker", "gpt-x", "3.2 s",
+        "1 of 5 stubs healed", "1,200 in, 340 out", "2 healed, 1 still failing",
+        "docker", "gpt-x", "3.2 s",
         "src/tax.py::TaxTable.due", "attempts used up", "a cheat was seen",
         "Attempt 1: failed assert 1 == 2 (asking 1.50 s; verifying 0.41 s; 500 tokens in, 40 out)",
         "Attempt 2: passed (second model gpt-xl; asking 0.00 s; verifying 0.30 s)",
@@ -379,6 +382,92 @@ def test_html_tells_everything() -> None:
     assert [f"status {status}" in page.classes for status in get_args(Status)] == [True] * 5
 
 
+def test_html_shows_the_code_that_no_diff_shows() -> None:
+    passed = Attempt(verdict="passed", code="FIRST = 1\n")
+    edited = Attempt(verdict="passed", code="SECOND = 2\n", is_reviewers=True)
+    stub = StubReport(target="a.py::f", status="healed", attempts=(passed, edited), diff=DIFF)
+    text = Page(as_html(replace(EMPTY, stubs=(stub,)))).text
+    assert "FIRST" in text
+    assert "SECOND" not in text
+    left = replace(stub, status="skipped", diff="")
+    assert "SECOND" in Page(as_html(replace(EMPTY, stubs=(left,)))).text
+
+
+def test_html_says_what_it_cost() -> None:
+    small = ModelUsage(name="s", requests=3, input_tokens=5, output_tokens=6)
+    large = ModelUsage(name="l", requests=1, input_tokens=4, output_tokens=2, cost=0.5)
+    model = ModelUsage(name="s", requests=4, cost=0.51234, stored_replies=2)
+    text = Page(as_html(replace(EMPTY, model=model))).text
+    assert "Cost$0.5123Stored replies2" in text
+    assert "By model" not in text
+    text = Page(as_html(replace(EMPTY, model=replace(model, models=(small, large))))).text
+    assert "3 requests to s (5 tokens in, 6 out)1 request to l (4 tokens in, 2 out, $0.5" in text
+    assert "Cost" not in Page(as_html(EMPTY)).text
+
+
+def test_html_has_what_is_not_healed_first() -> None:
+    text = Page(as_html(REPORT)).text
+    order = ["cannot be read", "a budget is used up", "Not healed 4", "src/d.py::i", "Healed 1",
+             "src/tax.py::TaxTable.due", "Tests that still fail 1", "Healed tests 2"]  # fmt: skip
+    assert sorted(order, key=text.index) == order
+
+
+def test_html_folds_long_lists() -> None:
+    many = replace(EMPTY, still_failing=tuple(f"t.py::test_{number}" for number in range(21)))
+    assert "Show them" in Page(as_html(many)).text
+    few = replace(many, still_failing=many.still_failing[1:])
+    assert "Show them" not in Page(as_html(few)).text
+
+
+@pytest.mark.parametrize(
+    ("diff", "told"),
+    [
+        pytest.param("+a = 'x\u202ey\x1b['\n", "'\\x1b', '\\u202e'", id="direction and escape"),
+        pytest.param("+a\r\n+b\r\n", "", id="Windows"),
+        pytest.param("+a\rb\n", "'\\r'", id="a carriage return within"),
+        pytest.param("+'שלום'\n", "", id="Hebrew"),
+    ],
+)
+def test_html_names_what_a_diff_cannot_show(diff: str, told: str) -> None:
+    stub = StubReport(target="a.py::f", status="healed", diff=DIFF + diff)
+    text = Page(as_html(replace(EMPTY, stubs=(stub,)))).text
+    found = re.findall("The code holds what cannot be shown: (.*)", text)
+    assert found == ([told] if told else [])
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e4)), max_size=200),
+    st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e4)), max_size=5),
+)
+def test_timelines_fit_and_have_one_scale(*stubs: list[tuple[float, float]]) -> None:
+    told = [
+        StubReport(
+            target="a.py::f",
+            status="unhealed",
+            attempts=tuple(
+                Attempt(verdict="failed", asking_seconds=asking, seconds=seconds)
+                for asking, seconds in each
+            ),
+        )
+        for each in stubs
+    ]
+    scale = scale_of(told)
+    for stub in told:
+        drawn = timeline(stub.attempts, scale)
+        bars = re.findall(r'class="(\w+)[^"]*" x="([\d.]+)" width="([\d.]+)"', drawn)
+        assert len(bars) == drawn.count("<rect")
+        at = 0.0
+        for _, x, width in bars:
+            assert float(x) == pytest.approx(at, abs=0.06 * len(bars))
+            at = float(x) + float(width)
+        assert at <= 1000.1
+        if drawn:
+            spent = sum(float(width) for kind, _, width in bars if kind != "end")
+            expected = seconds_of(stub.attempts) * scale.second
+            assert spent == pytest.approx(expected, abs=0.06 * len(bars))
+            assert sum(kind == "end" for kind, _, _ in bars) == len(stub.attempts)
+
+
 def test_html_of_a_run_with_nothing_to_heal() -> None:
     assert "No stub was marked or reached." in Page(as_html(EMPTY)).text
 
@@ -389,7 +478,7 @@ def test_html_stands_alone() -> None:
     assert page.tags <= TAGS
     assert {name for name, _ in page.attributes} <= {
         "lang", "charset", "name", "content", "http-equiv", "class", "open", "viewbox", "x",
-        "width", "height", "preserveaspectratio", "role", "aria-label",
+        "width", "height", "preserveaspectratio", "role", "aria-label", "aria-hidden", "tabindex",
     }  # fmt: skip
     assert "url(" not in text
     assert "@import" not in text

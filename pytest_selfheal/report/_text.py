@@ -56,6 +56,16 @@ def _shown(char: str) -> str:
     return char
 
 
+def unseen(text: str) -> str:
+    """Name the first five kinds of characters that `visible` leaves out; empty for none.
+
+    The line ends of Windows are nothing to be told of.
+    """
+    text = text.replace("\r\n", "\n")
+    names = sorted(set(text) - set(visible(text)))
+    return ", ".join(ascii(char) for char in names[:5])
+
+
 def one_line(text: str) -> str:
     """Give text as a single line: as `visible`, with white space drawn together."""
     return " ".join(visible(re.sub("[\r\v\f\x85]", "\n", text)).split())
