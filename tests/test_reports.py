@@ -435,11 +435,12 @@ def test_html_names_what_a_diff_cannot_show(diff: str, told: str) -> None:
     assert found == ([told] if told else [])
 
 
-@given(
-    st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e4)), max_size=200),
-    st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e4)), max_size=5),
-)
-def test_timelines_fit_and_have_one_scale(*stubs: list[tuple[float, float]]) -> None:
+SECONDS = st.tuples(st.floats(0, 1e4), st.floats(0, 1e4))
+
+
+@settings(max_examples=30)
+@given(st.tuples(st.lists(SECONDS, max_size=200), st.lists(SECONDS, max_size=5)))
+def test_timelines_fit_and_have_one_scale(stubs: tuple[list[tuple[float, float]], ...]) -> None:
     told = [
         StubReport(
             target="a.py::f",

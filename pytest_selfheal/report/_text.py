@@ -57,13 +57,12 @@ def _shown(char: str) -> str:
 
 
 def unseen(text: str) -> str:
-    """Name the first five kinds of characters that `visible` leaves out; empty for none.
+    """Name the first five kinds of characters that `visible` does not show; empty for none.
 
     The line ends of Windows are nothing to be told of.
     """
-    text = text.replace("\r\n", "\n")
-    names = sorted(set(text) - set(visible(text)))
-    return ", ".join(ascii(char) for char in names[:5])
+    chars = sorted(set(text.replace("\r\n", "\n")))
+    return ", ".join([ascii(char) for char in chars if _shown(char) != char][:5])
 
 
 def one_line(text: str) -> str:
