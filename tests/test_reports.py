@@ -369,6 +369,7 @@ def test_html_tells_everything() -> None:
         "1 of 5 stubs healed", "1,200 in, 340 out", "2 healed, 1 still failing",
         "docker", "gpt-x", "3.2 s",
         "src/tax.py::TaxTable.due", "attempts used up", "a cheat was seen",
+        "no failing test reaches it",
         "Attempt 1: failed assert 1 == 2 (asking 1.50 s; verifying 0.41 s; 500 tokens in, 40 out)",
         "Attempt 2: passed (second model gpt-xl; asking 0.00 s; verifying 0.30 s)",
         "2 attempts, 2 tests, 2.2 s, 540 tokens",
@@ -391,6 +392,15 @@ def test_html_shows_the_code_that_no_diff_shows() -> None:
     assert "SECOND" not in text
     left = replace(stub, status="skipped", diff="")
     assert "SECOND" in Page(as_html(replace(EMPTY, stubs=(left,)))).text
+
+
+def test_html_says_once_why_a_reply_was_not_run() -> None:
+    why = "it uses 'os._exit'"
+    attempt = Attempt(verdict="refused", why=why, code="import os\n", traceback=f"{why}\n")
+    stub = StubReport(target="a.py::f", status="unhealed", attempts=(attempt,))
+    text = Page(as_html(replace(EMPTY, stubs=(stub,)))).text
+    assert text.count(why) == 1
+    assert "import os" in text
 
 
 def test_html_says_what_it_cost() -> None:

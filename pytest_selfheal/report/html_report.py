@@ -137,6 +137,8 @@ def _target(target: str) -> str:
 
 
 def _facts(stub: StubReport) -> Iterable[str]:
+    if stub.status == "unreached" and not stub.reason:
+        yield "no failing test reaches it"
     for values, noun in ((stub.attempts, "attempt"), (stub.tests, "test")):
         if values:
             yield count(len(values), noun)
@@ -169,7 +171,9 @@ def _attempt(number: int, attempt: Attempt, code: str) -> str:
         f'{who} {number}: <span class="verdict {colour}">{attempt.verdict}</span>{why} '
         f'<span class="dim">({"; ".join(facts)})</span>'
     )
-    blocks = (("The code", code), ("What came of it", attempt.traceback))
+    # Of a reply that was not run there is nothing more to tell than why.
+    is_told = one_line(attempt.traceback) == one_line(attempt.why or "")
+    blocks = (("The code", code), ("What came of it", "" if is_told else attempt.traceback))
     inner = "".join(_block(caption, text) for caption, text in blocks if text)
     return _folded(line, inner) if inner else f"<p>{line}</p>"
 
