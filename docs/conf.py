@@ -20,6 +20,7 @@ extensions = [
     "docstrings",
     "outside_pages",
     "selfheal_options",
+    "selfheal_report",
 ]
 exclude_patterns = ["_build", "_ext", "examples", "pictures"]
 
