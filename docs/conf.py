@@ -22,7 +22,7 @@ extensions = [
     "selfheal_options",
     "selfheal_report",
 ]
-exclude_patterns = ["_build", "_ext", "examples", "pictures"]
+exclude_patterns = ["_build", "_ext", "_static", "examples", "pictures"]
 
 # Quotation marks and ellipses alone: two hyphens begin an option, and are no dash.
 smartquotes_action = "qe"
@@ -45,6 +45,8 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = "pytest-selfheal"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False
