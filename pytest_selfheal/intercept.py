@@ -344,8 +344,9 @@ class Interceptor:
         from pytest_selfheal.report.json_report import write_json
 
         for path in self._settings.reports:
+            write = write_json if path.suffix.lower() == ".json" else write_html
             try:
-                (write_json if path.suffix == ".json" else write_html)(report, path)
+                write(report, path)
             except SelfHealError as error:
                 self._say(str(error), red=True)
 
@@ -353,4 +354,5 @@ class Interceptor:
         if self._reporter is not None:
             from pytest_selfheal.report._text import one_line
 
+            self._reporter.ensure_newline()
             self._reporter.write_line(f"selfheal: {one_line(line)}", **colour)
