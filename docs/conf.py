@@ -24,8 +24,6 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_ext", "_static", "examples", "pictures"]
 
-# Quotation marks and ellipses alone: two hyphens begin an option, and are no dash.
-smartquotes_action = "qe"
 myst_heading_anchors = 4
 myst_enable_extensions = ["deflist"]
 # A block that is opened with two words, such as `python conftest`, has the first one's colours.
