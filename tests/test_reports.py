@@ -480,7 +480,16 @@ def test_timelines_fit_and_have_one_scale(stubs: tuple[list[tuple[float, float]]
 
 
 def test_html_of_a_run_with_nothing_to_heal() -> None:
-    assert "No stub was marked or reached." in Page(as_html(EMPTY)).text
+    text = Page(as_html(replace(EMPTY, mode="apply"))).text
+    assert "selfheal: nothing to heal" in text
+    assert "No stub was marked or reached." in text
+
+
+def test_html_of_check_mode_claims_no_heal() -> None:
+    stubs = tuple(StubReport(target=f"a.py::{name}", status="unhealed") for name in "fg")
+    text = Page(as_html(replace(EMPTY, stubs=stubs))).text
+    assert "selfheal: 2 unhealed" in text
+    assert "0 of 2" not in text
 
 
 def test_html_stands_alone() -> None:

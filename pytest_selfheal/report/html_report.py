@@ -37,8 +37,7 @@ def as_html(report: HealReport) -> str:
         _tests("Tests that fail only in the sandbox", report.sandbox_only_failures),
         _tests("Healed tests", report.healed_tests),
     ]
-    headline = f"{len(healed)} of {count(len(report.stubs), 'stub')} healed"
-    return page(headline, _totals(report), "\n".join(part for part in parts if part))
+    return page(_headline(report), _totals(report), "\n".join(part for part in parts if part))
 
 
 def write_html(report: HealReport, path: Path) -> None:
@@ -48,6 +47,13 @@ def write_html(report: HealReport, path: Path) -> None:
         SelfHealError: It cannot be written; one line.
     """
     write_whole(path, as_html(report).encode("utf-8"), "the HTML report")
+
+
+def _headline(report: HealReport) -> str:
+    if report.mode == "check" or not report.stubs:
+        return counted(report)
+    healed = sum(stub.status == "healed" for stub in report.stubs)
+    return f"{healed} of {count(len(report.stubs), 'stub')} healed"
 
 
 def _escaped(text: str) -> str:
