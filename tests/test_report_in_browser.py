@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ HOSTILE = (
     "<!-- ]]> &lt;script&gt; javascript:document.title='owned' $policy ${style}"
 )
 DIFF = "--- a/m.py\n+++ b/m.py\n@@ -1 +1,2 @@\n-def f(): ...\n+def f():\n+    return '<b>'\n"
+TOKEN = "ghp_" + "x7Kd92LmQp0RtVw4Yz6Bc8NfHjSa1GuEoIqT"
+"""Of a form that is known; nobody's."""
 PHONE = {"width": 320, "height": 640}
 
 
@@ -293,7 +296,10 @@ def test_the_report_of_a_real_run(seen: Seen, tmp_path: Path) -> None:
         tmp_path / "project",
         {
             "calc.py": "# selfheal\ndef add(a, b):\n    ...\n",
-            "test_calc.py": "import calc\n\n\ndef test_add():\n    assert calc.add(1, 2) == 3\n",
+            "test_calc.py": (
+                "import calc\n\n\ndef test_add():\n"
+                f"    print('{TOKEN}')\n    assert calc.add(1, 2) == 3\n"
+            ),
         },
     )
     wrong = python("def add(a, b):\n    return '<i>'\n")
@@ -308,6 +314,10 @@ def test_the_report_of_a_real_run(seen: Seen, tmp_path: Path) -> None:
     assert all(each["input_tokens"] > 0 and each["asking_seconds"] > 0 for each in attempts)
     page = seen.look_at(path)
     assert page.title() == "selfheal: 1 of 1 stub healed"
+    for text in (path.read_text(), json.dumps(run.report)):
+        assert TOKEN not in text
+    assert "Captured stdout call" in page.content()
+    assert "[redacted]" in page.content()
     page.locator("summary").first.click()
     page.get_by_text("Attempt 1:").click()
     assert page.get_by_text("return '<i>'").first.is_visible()
