@@ -20,7 +20,7 @@ from pytest_selfheal.records import Attempt, ModelUsage, Status, Strategy, StubR
 from pytest_selfheal.report.json_report import SCHEMA, as_json
 from pytest_selfheal.settings import Mode
 from tests.report_schema import check_form, shipped_schema
-from tests.test_reports import EMPTY, REPORT, nasty_report
+from tests.sample_reports import EMPTY, REPORT, nasty_report
 
 
 def test_values_are_those_of_the_code() -> None:
