@@ -231,9 +231,10 @@ class Interceptor:
         elif self._settings.mode == "check":
             self._report = self._checked(int(exitstatus))
         elif self._failures:
+            report = self._heal(int(exitstatus))
             from pytest_selfheal.model.redact_report import redact_report
 
-            self._report = redact_report(self._heal(int(exitstatus)), self._settings.redact)
+            self._report = redact_report(report, self._settings.redact)
         elif self._settings.reports:
             self._report = self._nothing_to_do(int(exitstatus))
         if self._report is not None:
