@@ -20,8 +20,9 @@ extensions = [
     "docstrings",
     "outside_pages",
     "selfheal_options",
+    "selfheal_report",
 ]
-exclude_patterns = ["_build", "_ext", "examples", "pictures"]
+exclude_patterns = ["_build", "_ext", "_static", "examples", "pictures"]
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["deflist"]
@@ -42,6 +43,8 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = "pytest-selfheal"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False

@@ -243,7 +243,10 @@ class Interceptor:
         elif self._settings.mode == "check":
             self._report = self._checked(int(exitstatus))
         elif self._failures:
-            self._report = self._heal(int(exitstatus))
+            report = self._heal(int(exitstatus))
+            from pytest_selfheal.model.redact_report import redact_report
+
+            self._report = redact_report(report, self._settings.redact)
         elif self._settings.reports:
             self._report = self._nothing_to_do(int(exitstatus))
         if self._report is not None:
@@ -364,8 +367,9 @@ class Interceptor:
         from pytest_selfheal.report.json_report import write_json
 
         for path in self._settings.reports:
+            write = write_json if path.suffix.lower() == ".json" else write_html
             try:
-                (write_json if path.suffix == ".json" else write_html)(report, path)
+                write(report, path)
             except SelfHealError as error:
                 self._say(str(error), red=True)
 
@@ -373,4 +377,5 @@ class Interceptor:
         if self._reporter is not None:
             from pytest_selfheal.report._text import one_line
 
+            self._reporter.ensure_newline()
             self._reporter.write_line(f"selfheal: {one_line(line)}", **colour)

@@ -92,7 +92,7 @@ OPTIONS: tuple[Option, ...] = (
         ini="selfheal_record",
         metavar="PATH",
         kind="path",
-        help="Write the requests and replies of this run to a recording, for --selfheal-replay.",
+        help="Write the requests and replies of this run to a recording, to be replayed.",
     ),
     Option(
         flag="--selfheal-sandbox",

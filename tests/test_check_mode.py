@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from pytest_selfheal.source.find import find_in_source
 from pytest_selfheal.source.naming import is_test_file, unnamed
 from tests.harness import Project, code
+from tests.report_schema import check_form
 
 SOURCE = """
     # selfheal
@@ -153,3 +156,15 @@ def test_a_large_project() -> None:
     found = find_in_source(stubs.encode(), "m.py").stubs
     files = {path: text.encode() for path, text in tests.items()}
     assert unnamed(found, files) == {"m.py::f300"}
+
+
+def test_reports_are_what_their_names_say_in_any_case(tmp_path: Path) -> None:
+    files = {"m.py": "# selfheal\ndef f(): ...\n", "test_m.py": "def test_a(): assert True\n"}
+    project = Project(tmp_path / "project", files | {"taken": ""})
+    run = project.heal(
+        "--selfheal-mode=check", "--selfheal-report=A.JSON", "--selfheal-report=taken/b.html"
+    )
+    check_form(json.loads(run.text("A.JSON")))
+    line = r"^selfheal: the HTML report cannot be written to '.*b\.html': .*; choose another path$"
+    assert re.search(line, run.output, re.MULTILINE), run.output
+    assert run.status == 1

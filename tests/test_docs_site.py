@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,7 @@ sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 docstrings = pytest.importorskip("docstrings")
 outside_pages = pytest.importorskip("outside_pages")
 selfheal_options = pytest.importorskip("selfheal_options")
+selfheal_report = pytest.importorskip("selfheal_report")
 
 PICTURES = ROOT / "docs" / "pictures"
 
@@ -108,16 +111,60 @@ def test_entry_has_all_of_an_option(option: Option) -> None:
         assert f"`{choice}`" in text
 
 
-def test_entries_that_are_named_exist() -> None:
+def test_every_option_has_one_entry() -> None:
     page = (ROOT / "docs" / "reference" / "options.md").read_text("utf-8")
     named = [
         name
         for names in re.findall(r"^```\{selfheal-options\} (.*)$", page, re.MULTILINE)
         for name in names.split()
     ]
-    assert named[-1] == "*"
-    assert len(named) == len(set(named))
-    assert set(named[:-1]) <= {option.name for option in OPTIONS}
+    assert sorted(named) == sorted(option.name for option in OPTIONS)
+
+
+# --- order, and dashes -----------------------------------------------------------------
+
+
+def test_the_sites_menu_has_the_order_of_its_first_page() -> None:
+    page = (ROOT / "docs" / "index.md").read_text("utf-8")
+    listed = re.findall(r"^- \[[^\]]+\]\((how-to/[\w-]+)\.md\)", page, re.MULTILINE)
+    assert listed == re.findall(r"^(how-to/[\w-]+)$", page, re.MULTILINE)
+    assert len(listed) == len(list((ROOT / "docs" / "how-to").iterdir()))
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_no_option_gets_a_dash(option: Option) -> None:
+    """The site writes help texts as they stand, and makes a dash of two hyphens."""
+    assert "--" not in option.help
+
+
+# --- the report's keys ------------------------------------------------------------------
+
+
+def test_every_key_of_the_report_is_told_of() -> None:
+    page = (ROOT / "docs" / "reference" / "report.md").read_text("utf-8")
+    named = re.findall(r"^```\{selfheal-report\} (.*)$", page, re.MULTILINE)
+    text = "\n".join(map(selfheal_report.table, named))
+    told = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert sorted(told) == sorted(keys_of(selfheal_report.schema()))
+    for target in re.findall(r"\]\(#(\w+)\)", text):
+        assert f"\n## {target}\n" in page
+
+
+def keys_of(schema: Any) -> Iterator[str]:
+    """All keys that the schema describes, wherever they stand."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", ())
+        for value in schema.values():
+            yield from keys_of(value)
+
+
+def test_values_of_the_report_are_put_in_words() -> None:
+    report, stub = map(selfheal_report.table, ("report", "stub"))
+    assert "| `stubs` | a list of objects, see [stub](#stub) |" in report
+    assert "| `notes` | a list of lines |" in report
+    assert "| `patch` | a text or `null` |" in report
+    assert "| `tests` | a list of node ids |" in stub
+    assert selfheal_report.table("nonsense") == ""
 
 
 # --- pictures --------------------------------------------------------------------------

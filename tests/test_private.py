@@ -1,4 +1,4 @@
-"""What never gets into a prompt, and showing prompts without sending them."""
+"""What never gets into a prompt or a report, and showing prompts without sending them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from pytest_selfheal.model.detectors import _DETECTORS, known_forms
 from pytest_selfheal.model.redact import redact
+from pytest_selfheal.model.redact_report import redact_report
+from pytest_selfheal.records import Attempt, HealReport, ModelUsage, SourceWarning, StubReport
 from pytest_selfheal.source.private import Private
 from tests.harness import Project, require
 from tests.scripted_server import ScriptedServer
@@ -179,3 +181,38 @@ def test_prompts_are_shown_and_not_sent_and_hold_nothing_private(tmp_path: Path)
     for canary in ("ignored", "excluded", "dotenv", "plain"):
         assert f"{canary}-canary" not in shown
     assert 'customer_number = "[redacted]"' in shown
+
+
+# --- reports ---------------------------------------------------------------------------
+
+
+def test_reports_hold_no_secret_that_models_and_tests_wrote(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "correct horse")
+    monkeypatch.setenv("CITY", "Atlantis")
+    token = "ghp_" + "x7Kd92LmQp0RtVw4Yz6Bc8NfHjSa1GuEoIqT"
+    text = f"+found {token}, correct horse and Atlantis"
+    attempt = Attempt(verdict="failed", why=text, code=text, traceback=text)
+    target = f"a.py::{token}"
+    stub = StubReport(target=target, status="unhealed", reason=text, diff=text, attempts=(attempt,))
+    report = HealReport(
+        mode="apply",
+        exit_status=1,
+        seconds=1.0,
+        model=ModelUsage(),
+        backend=None,
+        verifications=1,
+        stubs=(stub, StubReport(target="a.py::g", status="unreached")),
+        still_failing=(target,),
+        warnings=(SourceWarning(path="a.py", line=1, message=text),),
+        notes=(text,),
+    )
+    clean = redact_report(report, names={"CITY"})
+    expected = "+found [redacted], [redacted] and [redacted]"
+    told = clean.stubs[0]
+    (tried,) = told.attempts
+    texts = (told.reason, told.diff, tried.why, tried.code, tried.traceback, *clean.notes)
+    assert set(texts) == {clean.warnings[0].message} == {expected}
+    assert (told.target, clean.still_failing) == (target, (target,))  # they name things
+    assert clean.stubs[1] == report.stubs[1]

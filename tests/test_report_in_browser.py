@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -22,9 +23,12 @@ HOSTILE = (
     "<style>@import 'http://203.0.113.1/y';</style><svg onload=\"document.title='owned'\">"
     "<meta http-equiv=refresh content='0;url=http://203.0.113.1/z'>"
     "<link rel=stylesheet href=http://203.0.113.1/w><base href=http://203.0.113.1/>"
+    "<!-- ]]> &lt;script&gt; javascript:document.title='owned' $policy ${style}"
 )
 DIFF = "--- a/m.py\n+++ b/m.py\n@@ -1 +1,2 @@\n-def f(): ...\n+def f():\n+    return '<b>'\n"
-PHONE = {"width": 360, "height": 740}
+TOKEN = "ghp_" + "x7Kd92LmQp0RtVw4Yz6Bc8NfHjSa1GuEoIqT"
+"""Of a form that is known; nobody's."""
+PHONE = {"width": 320, "height": 640}
 
 
 def find_browser() -> str | None:
@@ -127,7 +131,7 @@ def report_of(*stubs: StubReport, **more: Any) -> HealReport:
 def test_a_stub_shows_its_timeline_diff_and_attempts(seen: Seen, tmp_path: Path) -> None:
     page = seen.look(report_of(story(1), story(3)), tmp_path)
     assert page.title() == "selfheal: 1 of 2 stubs healed"
-    healed, unhealed = page.locator("details.stub").all()
+    unhealed, healed = page.locator("details.stub").all()
     assert healed.get_attribute("open") is None
     assert unhealed.get_attribute("open") is not None
     bars = healed.locator("svg.timeline rect")
@@ -201,6 +205,43 @@ def test_a_phone_scrolls_in_one_direction(seen: Seen, tmp_path: Path) -> None:
     assert size >= 12
 
 
+def test_keys_alone_will_do(seen: Seen, tmp_path: Path) -> None:
+    page = seen.look(report_of(story(1)), tmp_path)
+    keys = page.keyboard
+    keys.press("Tab")
+    keys.press("Enter")
+    assert page.locator(".add").first.is_visible()
+    keys.press("Tab")
+    keys.press("Space")
+    code = page.locator("figure pre").first
+    assert code.is_visible()
+    keys.press("Tab")
+    assert code.evaluate("node => node === document.activeElement")
+
+
+def test_a_screen_reader_finds_its_way(seen: Seen, tmp_path: Path) -> None:
+    report = report_of(story(1), story(3), still_failing=("t.py::test_a",), notes=("a note",))
+    page = seen.look(report, tmp_path)
+    assert page.get_by_role("banner").get_by_role("heading", level=1).is_visible()
+    headings = page.get_by_role("main").get_by_role("heading", level=2).all_inner_texts()
+    assert headings == ["Notes 1", "Not healed 1", "Healed 1", "Tests that still fail 1"]
+    assert page.get_by_role("img").count() == 2  # what the legend's colours are is said in words
+    page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
+    captions = page.get_by_role("figure").locator("figcaption").all_inner_texts()
+    assert captions == ["The code", "What came of it"] * 3
+
+
+@pytest.mark.parametrize("seen", [{"color_scheme": "dark"}], indirect=True, ids=["dark"])
+def test_on_paper_all_is_there_and_the_ground_is_white(seen: Seen, tmp_path: Path) -> None:
+    page = seen.look(report_of(story(1), story(3)), tmp_path)
+    hidden = page.locator(".add, figure pre, li code").all()
+    assert not any(each.is_visible() for each in hidden)
+    page.emulate_media(media="print", color_scheme="dark")
+    assert all(each.is_visible() for each in hidden)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(255, 255, 255)"
+
+
 def test_five_hundred_stubs(seen: Seen, tmp_path: Path) -> None:
     page = seen.look(report_of(*map(story, range(500))), tmp_path)
     assert page.locator("details.stub").count() == 500
@@ -225,6 +266,7 @@ def test_what_a_model_writes_is_text_and_nothing_else(seen: Seen, tmp_path: Path
     page = seen.look(report_of(stub, notes=(HOSTILE,), model=model, patch=HOSTILE), tmp_path)
     page.wait_for_timeout(200)
     assert page.title() == "selfheal: 0 of 1 stub healed"
+    assert page.locator("main").count() == 1
     assert page.locator("script, img, link, base, [onerror], [onload]").count() == 0
     assert page.locator("style").count() == 1
     assert page.locator("pre").first.text_content() == HOSTILE
@@ -254,7 +296,10 @@ def test_the_report_of_a_real_run(seen: Seen, tmp_path: Path) -> None:
         tmp_path / "project",
         {
             "calc.py": "# selfheal\ndef add(a, b):\n    ...\n",
-            "test_calc.py": "import calc\n\n\ndef test_add():\n    assert calc.add(1, 2) == 3\n",
+            "test_calc.py": (
+                "import calc\n\n\ndef test_add():\n"
+                f"    print('{TOKEN}')\n    assert calc.add(1, 2) == 3\n"
+            ),
         },
     )
     wrong = python("def add(a, b):\n    return '<i>'\n")
@@ -269,6 +314,10 @@ def test_the_report_of_a_real_run(seen: Seen, tmp_path: Path) -> None:
     assert all(each["input_tokens"] > 0 and each["asking_seconds"] > 0 for each in attempts)
     page = seen.look_at(path)
     assert page.title() == "selfheal: 1 of 1 stub healed"
+    for text in (path.read_text(), json.dumps(run.report)):
+        assert TOKEN not in text
+    assert "Captured stdout call" in page.content()
+    assert "[redacted]" in page.content()
     page.locator("summary").first.click()
     page.get_by_text("Attempt 1:").click()
     assert page.get_by_text("return '<i>'").first.is_visible()

@@ -1,4 +1,4 @@
-"""What people and machines read: the JSON and HTML reports and the terminal's summary."""
+"""What people and machines read: the JSON report, the terminal's summary, writing both down."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,10 +17,8 @@ from hypothesis import strategies as st
 
 from pytest_selfheal.errors import SelfHealError
 from pytest_selfheal.records import (
-    Attempt,
     HealReport,
     ModelUsage,
-    SourceWarning,
     Status,
     StubReport,
 )
@@ -29,96 +26,7 @@ from pytest_selfheal.report._text import cells, cut, one_line, visible
 from pytest_selfheal.report.html_report import as_html, write_html
 from pytest_selfheal.report.json_report import as_json, write_json
 from pytest_selfheal.report.summary import STATUSES, summary_lines, write_summary
-
-DIFF = (
-    "--- a/src/tax.py\n+++ b/src/tax.py\n@@ -1 +1 @@\n-def due(): ...\n+def due(): return '<1>'\n"
-)
-NASTY = (
-    '\x1b[31mred\x1b[0m \x1b]0;title\x07<script>alert("1")</script> & \r\n two'
-    "\u2028Target: x\x9b2J\ud800"
-)
-
-REPORT = HealReport(
-    mode="apply",
-    exit_status=1,
-    seconds=3.20049,
-    model=ModelUsage(name="gpt-x", requests=3, input_tokens=1200, output_tokens=340),
-    backend="docker",
-    verifications=4,
-    stubs=(
-        StubReport(
-            target="src/tax.py::TaxTable.due",
-            status="healed",
-            attempts=(
-                Attempt(
-                    verdict="failed",
-                    why="assert 1 == 2",
-                    seconds=0.41234,
-                    code="def due(self):\n    return 1 < 2\n",
-                    traceback="E  assert 1 == 2\n",
-                    asking_seconds=1.5,
-                    input_tokens=500,
-                    output_tokens=40,
-                    number=1,
-                    model="gpt-x",
-                ),
-                Attempt(
-                    verdict="passed",
-                    seconds=0.3,
-                    code="SECRET_OF_THE_PASSED = 1\n",
-                    number=2,
-                    strategy="second-model",
-                    model="gpt-xl",
-                ),
-            ),
-            tests=("tests/test_tax.py::test_due[a]", "tests/test_tax.py::test_due[b]"),
-            diff=DIFF,
-        ),
-        StubReport(target="src/a.py::f", status="unhealed", reason="attempts used up"),
-        StubReport(target="src/b.py::g", status="unreached"),
-        StubReport(target="src/c.py::h", status="rejected", reason="a cheat was seen"),
-        StubReport(target="src/d.py::i", status="skipped", reason="the reviewer said no"),
-    ),
-    healed_tests=("tests/test_tax.py::test_due[a]", "tests/test_tax.py::test_due[b]"),
-    still_failing=("tests/test_a.py::test_f",),
-    sandbox_only_failures=("tests/test_net.py::test_n",),
-    warnings=(SourceWarning(path="src/w.py", line=3, message="cannot be read"),),
-    notes=("a budget is used up",),
-)
-EMPTY = HealReport(
-    mode="check", exit_status=0, seconds=0.0, model=ModelUsage(), backend=None, verifications=0
-)
-
-
-def nasty_report(text: str) -> HealReport:
-    """A report in which every text that others write is this one."""
-    attempt = Attempt(verdict="failed", why=text, code=text, traceback=text)
-    stub = StubReport(
-        target=text,
-        status="unhealed",
-        reason=text,
-        attempts=(attempt,),
-        tests=(text,),
-        diff=DIFF + text,
-    )
-    return replace(
-        REPORT,
-        model=replace(REPORT.model, name=text),
-        backend=text,
-        stubs=(stub,),
-        healed_tests=(text,),
-        still_failing=(text,),
-        sandbox_only_failures=(text,),
-        warnings=(SourceWarning(path=text, line=1, message=text),),
-        notes=(text,),
-        patch=text,
-    )
-
-
-def is_clean(text: str) -> bool:
-    """Whether a terminal would show the text as it stands."""
-    return all(char in "\n\t" or not (ord(char) < 32 or 127 <= ord(char) < 160) for char in text)
-
+from tests.sample_reports import DIFF, EMPTY, NASTY, REPORT, is_clean, nasty_report
 
 # --- cleaning --------------------------------------------------------------------------
 
@@ -316,107 +224,6 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     write_json(EMPTY, tmp_path / "link.json")
     assert (tmp_path / "link.json").is_symlink()
     assert json.loads((tmp_path / "real.json").read_text())["schema"] == 1
-
-
-# --- HTML ------------------------------------------------------------------------------
-
-
-class Page(HTMLParser):
-    """Reads a page strictly: every element is closed, in order."""
-
-    VOID = frozenset({"meta"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: set[str] = set()
-        self.attributes: list[tuple[str, str | None]] = []
-        self.classes: list[str] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes += attrs
-        self.classes += [value or "" for name, value in attrs if name == "class"]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.words)
-
-
-TAGS = {
-    "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "dl", "div", "dt", "dd",
-    "details", "summary", "span", "code", "pre", "ul", "li", "svg", "rect",
-}  # fmt: skip
-
-
-def test_html_tells_everything() -> None:
-    page = Page(as_html(REPORT))
-    for word in (
-        "1 of 5 stubs healed", "1200 in, 340 out", "docker", "gpt-x", "3.2 s",
-        "src/tax.py::TaxTable.due", "attempts used up", "a cheat was seen",
-        "Attempt 1: failed assert 1 == 2 (asking 1.50 s; verifying 0.41 s; 500 tokens in, 40 out)",
-        "Attempt 2: passed (second model gpt-xl; asking 0.00 s; verifying 0.30 s)",
-        "2 attempts, 2 tests, 2.2 s, 540 tokens",
-        "return 1 < 2", "E  assert 1 == 2", "+def due(): return '<1>'",
-        "tests/test_tax.py::test_due[b]", "tests/test_a.py::test_f", "tests/test_net.py::test_n",
-        "src/w.py:3: cannot be read", "a budget is used up",
-    ):  # fmt: skip
-        assert word in page.text
-    assert "SECRET_OF_THE_PASSED" not in page.text
-    assert (page.classes.count("add"), page.classes.count("del")) == (1, 1)
-    assert [f"status {status}" in page.classes for status in get_args(Status)] == [True] * 5
-
-
-@pytest.mark.parametrize(
-    ("cost", "said"), [(None, "not known"), (0.0, "$0.0000"), (1.5, "$1.5000")]
-)
-def test_html_tells_a_price_of_nothing_from_one_that_is_not_known(
-    cost: float | None, said: str
-) -> None:
-    page = as_html(replace(REPORT, model=replace(REPORT.model, cost=cost)))
-    assert f"<dt>Cost</dt><dd>{said}</dd>" in page
-    assert "Cost" not in as_html(replace(REPORT, model=ModelUsage(cost=cost)))
-
-
-def test_html_of_a_run_with_nothing_to_heal() -> None:
-    assert "No stub was marked or reached." in Page(as_html(EMPTY)).text
-
-
-def test_html_stands_alone() -> None:
-    text = as_html(nasty_report('"><img src=x onerror=1><a href="http://x">'))
-    page = Page(text)
-    assert page.tags <= TAGS
-    assert {name for name, _ in page.attributes} <= {
-        "lang", "charset", "name", "content", "http-equiv", "class", "open", "viewbox", "x",
-        "width", "height", "preserveaspectratio", "role", "aria-label",
-    }  # fmt: skip
-    assert "url(" not in text
-    assert "@import" not in text
-    assert "prefers-color-scheme: dark" in text
-    assert 'name="viewport"' in text
-
-
-@settings(max_examples=50)
-@given(st.text(alphabet=st.one_of(st.sampled_from("<>&\"'/!-]\x1b$\n"), st.characters(codec=None))))
-def test_html_shows_any_text_as_text(text: str) -> None:
-    written = as_html(nasty_report(text))
-    assert is_clean(written)
-    page = Page(written)
-    assert page.tags <= TAGS
-    assert visible(text) in page.text
 
 
 # --- the terminal ----------------------------------------------------------------------

@@ -45,6 +45,13 @@ def _on_docstring(
     lines[:] = as_rst(lines)
 
 
+def _on_signature(
+    app: Any, what: str, name: str, obj: object, options: object, signature: str, returned: str
+) -> tuple[str, None] | None:
+    """Leave out a protocol's `(*args, **kwargs)`, with which nobody makes one."""
+    return ("", None) if getattr(obj, "_is_protocol", False) else None
+
+
 def _on_missing_reference(
     app: Any, env: Any, node: nodes.Element, content: nodes.Element
 ) -> nodes.Element | None:
@@ -64,5 +71,6 @@ def _on_missing_reference(
 def setup(app: Any) -> dict[str, bool]:
     """Have docstrings and names looked at."""
     app.connect("autodoc-process-docstring", _on_docstring)
+    app.connect("autodoc-process-signature", _on_signature)
     app.connect("missing-reference", _on_missing_reference)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

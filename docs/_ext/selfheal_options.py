@@ -3,9 +3,8 @@
     ```{selfheal-options} mode model patch
     ```
 
-It takes the names of `Option.name`; `*` stands for all that nothing before it on the page
-has named. A name that does not exist, or an option that does not have exactly one entry, is a
-warning, and so fails the build.
+It takes the names of `Option.name`. A name that does not exist, or an option that does not have
+exactly one entry, is a warning, and so fails the build.
 """
 
 from __future__ import annotations
@@ -77,14 +76,11 @@ class SelfhealOptions(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Give the entries, in the order in which they are named."""
         known = {option.name: option for option in OPTIONS}
-        before = _listed(self.env).setdefault(self.env.docname, [])
         wanted = self.arguments[0].split()
-        if wanted == ["*"]:
-            wanted = [name for name in known if name not in before]
         for name in sorted(set(wanted) - set(known)):
             _LOGGER.warning("there is no option %r", name, location=self.get_location())
         listed = [name for name in wanted if name in known]
-        before += listed
+        _listed(self.env).setdefault(self.env.docname, []).extend(listed)
         return self.parse_text_to_nodes("\n".join(entry(known[name]) for name in listed))
 
 

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from pytest_selfheal.records import HealReport, StubReport
 from pytest_selfheal.report._text import count, cut, one_line, visible
-from pytest_selfheal.report.summary import STATUSES
+from pytest_selfheal.report.summary import counted
 
 SUMMARY_BYTES = 2**20
 """What GitHub takes from one step; it shows nothing at all of more."""
@@ -69,15 +69,8 @@ class _Page:
         return "".join(self._parts)
 
 
-def title(report: HealReport) -> str:
-    """What became of a run's stubs, in a few words: `2 healed, 1 unhealed`."""
-    numbers = {status: sum(stub.status == status for stub in report.stubs) for status in STATUSES}
-    found = [f"{number} {status}" for status, number in numbers.items() if number]
-    return ", ".join(found) or "nothing to heal"
-
-
 def _title(report: HealReport) -> str:
-    return f"selfheal {report.mode}: {title(report)}"
+    return f"selfheal {report.mode}: {counted(report)}"
 
 
 def _table(page: _Page, report: HealReport) -> None:

@@ -56,6 +56,15 @@ def _shown(char: str) -> str:
     return char
 
 
+def unseen(text: str) -> str:
+    """Name the first five kinds of characters that `visible` does not show; empty for none.
+
+    The line ends of Windows are nothing to be told of.
+    """
+    chars = sorted(set(text.replace("\r\n", "\n")))
+    return ", ".join([ascii(char) for char in chars if _shown(char) != char][:5])
+
+
 def one_line(text: str) -> str:
     """Give text as a single line: as `visible`, with white space drawn together."""
     return " ".join(visible(re.sub("[\r\v\f\x85]", "\n", text)).split())

@@ -2,99 +2,42 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from string import Template
 
 from pytest_selfheal.records import Attempt, HealReport, StubReport
 from pytest_selfheal.report._files import write_whole
-from pytest_selfheal.report._text import count, how, one_line, visible
+from pytest_selfheal.report._text import count, how, one_line, unseen, visible
+from pytest_selfheal.report.html_page import page
+from pytest_selfheal.report.html_timeline import LEGEND, Scale, scale_of, seconds_of, timeline
+from pytest_selfheal.report.summary import asked, counted
 
-_STYLE = """
-:root { color-scheme: light dark; --fg: #1f2328; --bg: #fff; --dim: #59636e; --line: #d1d9e0;
-  --code: #f6f8fa; --good: #1a7f37; --bad: #cf222e; --odd: #9a6700;
-  --add: #dafbe1; --del: #ffebe9; }
-@media (prefers-color-scheme: dark) { :root { --fg: #e6edf3; --bg: #0d1117; --dim: #9198a1;
-  --line: #3d444d; --code: #151b23; --good: #3fb950; --bad: #f85149; --odd: #d29922;
-  --add: #12361f; --del: #42181a; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1rem; max-width: 70rem; color: var(--fg); background: var(--bg);
-  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.4rem; margin: 0 0 .5rem; } h2 { font-size: 1.1rem; margin: 1.5rem 0 .5rem; }
-dl.totals { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; margin: 0; }
-dl.totals dt { color: var(--dim); font-size: .85rem; } dl.totals dd { margin: 0; }
-details { border: 1px solid var(--line); border-radius: .4rem; margin: .5rem 0; padding: 0 .75rem; }
-details details { margin: .5rem 0 .75rem; }
-summary { cursor: pointer; padding: .5rem 0; }
-code, pre { font: .85rem/1.45 ui-monospace, monospace; }
-pre { background: var(--code); padding: .75rem; border-radius: .4rem; overflow-x: auto;
-  overflow-wrap: normal; margin: .5rem 0; }
-.status { font-weight: 600; } .dim { color: var(--dim); }
-.healed, .passed { color: var(--good); } .unhealed, .rejected, .failed { color: var(--bad); }
-.unreached, .skipped, .other { color: var(--odd); }
-.add, .del, .hunk { display: inline-block; min-width: 100%; }
-svg.timeline { display: block; width: 100%; height: .6rem; margin: .25rem 0 .5rem; }
-.asking { fill: var(--line); } .verifying { fill: var(--dim); }
-.end { fill: var(--odd); } .end.passed { fill: var(--good); } .end.failed { fill: var(--bad); }
-.key { white-space: nowrap; } .swatch { width: .7rem; height: .7rem; vertical-align: baseline; }
-.add { background: var(--add); } .del { background: var(--del); } .hunk { color: var(--dim); }
-"""
-
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-
-# The policy lets the browser load nothing and run nothing, and takes no style but the one
-# above, whatever a model managed to put into a traceback.
-_PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="$policy">
-<title>selfheal: $headline</title>
-<style>$style</style>
-</head>
-<body>
-<h1>selfheal: $headline</h1>
-$body
-</body>
-</html>
-""")
-
-_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
-)
-_ENDS = ("passed", "failed")
-_UNITS = 1000
-"""The timeline's length in its own units, whatever the screen makes of them."""
-_END = 6
+_MAX_OPEN = 20
+"""Longer lists are folded."""
 
 
 def as_html(report: HealReport) -> str:
-    """Give the report as a page: no scripts, nothing from elsewhere, everything escaped."""
-    longest = max((_seconds(stub) for stub in report.stubs), default=0.0)
-    body = "\n".join(
-        [
-            _totals(report),
-            "<h2>Stubs</h2>",
-            _LEGEND if longest else "",
-            *(_stub(stub, longest) for stub in report.stubs),
-            "" if report.stubs else '<p class="dim">No stub was marked or reached.</p>',
-            _list("Healed tests", report.healed_tests),
-            _list("Tests that still fail", report.still_failing),
-            _list("Tests that fail only in the sandbox", report.sandbox_only_failures),
-            _list(
-                "Warnings",
-                [f"{item.path}:{item.line}: {item.message}" for item in report.warnings],
-            ),
-            _list("Notes", report.notes),
-        ]
-    )
-    return _PAGE.substitute(
-        headline=_escaped(_headline(report)), policy=_POLICY, style=_STYLE, body=body
-    )
+    """Give the report as a page: no scripts, nothing from elsewhere, everything escaped.
+
+    What a person has to look at comes first: warnings and notes, then what is not healed.
+    """
+    scale = scale_of(report.stubs)
+    open_ones = [stub for stub in report.stubs if stub.status != "healed"]
+    healed = [stub for stub in report.stubs if stub.status == "healed"]
+    warnings = [f"{item.path}:{item.line}: {item.message}" for item in report.warnings]
+    parts = [
+        _remarks("Warnings", warnings),
+        _remarks("Notes", report.notes),
+        LEGEND if scale.second else "",
+        _stubs("Not healed", open_ones, scale),
+        _stubs("Healed", healed, scale),
+        "" if report.stubs else '<p class="dim">No stub was marked or reached.</p>',
+        _tests("Tests that still fail", report.still_failing),
+        _tests("Tests that fail only in the sandbox", report.sandbox_only_failures),
+        _tests("Healed tests", report.healed_tests),
+    ]
+    return page(_headline(report), _totals(report), "\n".join(part for part in parts if part))
 
 
 def write_html(report: HealReport, path: Path) -> None:
@@ -106,119 +49,125 @@ def write_html(report: HealReport, path: Path) -> None:
     write_whole(path, as_html(report).encode("utf-8"), "the HTML report")
 
 
+def _headline(report: HealReport) -> str:
+    if report.mode == "check" or not report.stubs:
+        return counted(report)
+    healed = sum(stub.status == "healed" for stub in report.stubs)
+    return f"{healed} of {count(len(report.stubs), 'stub')} healed"
+
+
 def _escaped(text: str) -> str:
     return html.escape(one_line(text))
 
 
-def _block(text: str) -> str:
-    return f"<pre>{html.escape(visible(text))}</pre>"
-
-
-def _headline(report: HealReport) -> str:
-    healed = sum(stub.status == "healed" for stub in report.stubs)
-    return f"{healed} of {count(len(report.stubs), 'stub')} healed"
+def _block(caption: str, text: str) -> str:
+    # In the order of the keys, so that a long line can be scrolled without a mouse.
+    shown = f'<pre tabindex="0">{html.escape(visible(text))}</pre>'
+    return f"<figure><figcaption>{caption}</figcaption>{shown}</figure>"
 
 
 def _totals(report: HealReport) -> str:
     model = report.model
     facts = {
-        "Mode": report.mode,
-        "Exit status": str(report.exit_status),
-        "Time": f"{report.seconds:.1f} s",
-        "Model": model.name or "none",
-        "Requests": str(model.requests),
-        "Tokens": f"{model.input_tokens} in, {model.output_tokens} out",
-        "Sandbox": report.backend or "none",
-        "Verifications": str(report.verifications),
+        "Mode": [report.mode],
+        "Exit status": [str(report.exit_status)],
+        "Time": [_duration(report.seconds)],
+        "Stubs": [counted(report)] if report.stubs else [],
+        "Tests": _tests_counted(report),
+        "Model": [model.name or "none"],
+        "Requests": [f"{model.requests:,}"],
+        "Tokens": [f"{model.input_tokens:,} in, {model.output_tokens:,} out"],
+        "Cost": [_money(model.cost)] if model.requests else [],
+        "Stored replies": [f"{model.stored_replies:,}"] if model.stored_replies else [],
+        "By model": [fact for each in model.models for fact in asked(each)],
+        "Sandbox": [report.backend or "none"],
+        "Verifications": [f"{report.verifications:,}"],
+        "Patch": [report.patch] if report.patch else [],
     }
-    if model.requests:
-        facts["Cost"] = "not known" if model.cost is None else f"${model.cost:.4f}"
-    if report.patch:
-        facts["Patch"] = report.patch
     items = (
-        f"<div><dt>{name}</dt><dd>{_escaped(value)}</dd></div>" for name, value in facts.items()
+        f"<div><dt>{name}</dt>{''.join(f'<dd>{_escaped(value)}</dd>' for value in values)}</div>"
+        for name, values in facts.items()
+        if values
     )
     return f'<dl class="totals">{"".join(items)}</dl>'
 
 
-def _stub(stub: StubReport, longest: float) -> str:
-    opened = "" if stub.status == "healed" else " open"
-    reason = f"<p>{_escaped(stub.reason)}</p>" if stub.reason else ""
-    return "\n".join(
+def _money(cost: float | None) -> str:
+    return "not known" if cost is None else f"${cost:.4f}"
+
+
+def _tests_counted(report: HealReport) -> list[str]:
+    counts = ((len(report.healed_tests), "healed"), (len(report.still_failing), "still failing"))
+    facts = [f"{number:,} {what}" for number, what in counts if number]
+    return [", ".join(facts)] if facts else []
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60:,} min {int(seconds) % 60} s"
+
+
+def _stubs(title: str, stubs: Sequence[StubReport], scale: Scale) -> str:
+    if not stubs:
+        return ""
+    return "\n".join([_title(title, len(stubs)), *(_stub(stub, scale) for stub in stubs)])
+
+
+def _title(title: str, number: int) -> str:
+    return f'<h2>{title} <span class="dim">{number:,}</span></h2>'
+
+
+def _stub(stub: StubReport, scale: Scale) -> str:
+    head = " ".join(
         [
-            f'<details class="stub"{opened}><summary><span class="status {_escaped(stub.status)}">'
-            f"{_escaped(stub.status)}</span> <code>{_escaped(stub.target)}</code> "
+            f'<span class="status {stub.status}">{stub.status}</span>',
+            _target(stub.target),
             f'<span class="dim">{", ".join(_facts(stub))}</span>',
-            f"{_timeline(stub, longest)}</summary>",
-            reason,
-            *(_attempt(number, attempt) for number, attempt in enumerate(stub.attempts, 1)),
-            _diff(stub.diff) if stub.diff else "",
-            _folded(count(len(stub.tests), "test"), _items(stub.tests)) if stub.tests else "",
-            "</details>",
         ]
     )
+    head += timeline(stub.attempts, scale)
+    inner = [
+        f"<p>{_escaped(stub.reason)}</p>" if stub.reason else "",
+        *_attempts(stub),
+        _diff(stub.diff) if stub.diff else "",
+        _folded(count(len(stub.tests), "test"), _items(stub.tests)) if stub.tests else "",
+    ]
+    if not any(inner):
+        return f'<div class="stub">{head}</div>'
+    opened = "" if stub.status == "healed" else " open"
+    body = "\n".join(part for part in inner if part)
+    return f'<details class="stub"{opened}><summary>{head}</summary>\n{body}\n</details>'
+
+
+def _target(target: str) -> str:
+    path, mark, name = one_line(target).rpartition("::")
+    dim = f'<span class="dim">{html.escape(path + mark)}</span>'
+    return f'<code class="target">{dim}{html.escape(name)}</code>'
 
 
 def _facts(stub: StubReport) -> Iterable[str]:
+    if stub.status == "unreached" and not stub.reason:
+        yield "no failing test reaches it"
     for values, noun in ((stub.attempts, "attempt"), (stub.tests, "test")):
         if values:
             yield count(len(values), noun)
     if stub.attempts:
-        yield f"{_seconds(stub):.1f} s"
+        yield _duration(seconds_of(stub.attempts))
     tokens = sum(each.input_tokens + each.output_tokens for each in stub.attempts)
     if tokens:
-        yield f"{tokens} tokens"
+        yield f"{tokens:,} tokens"
 
 
-def _seconds(stub: StubReport) -> float:
-    return sum(each.asking_seconds + each.seconds for each in stub.attempts)
-
-
-_LEGEND = '<p class="dim">{}</p>'.format(
-    " ".join(
-        '<span class="key"><svg class="swatch" viewBox="0 0 1 1">'
-        f'<rect class="{kind}" width="1" height="1"></rect></svg> {word}</span>'
-        for kind, word in (
-            ("asking", "asking"),
-            ("verifying", "verifying"),
-            ("end passed", "passed"),
-            ("end failed", "failed"),
-            ("end", "another verdict"),
-        )
-    )
-)
-
-
-def _timeline(stub: StubReport, longest: float) -> str:
-    """The attempts one after another, on the same scale for all stubs of the page."""
-    if not longest or not stub.attempts:
-        return ""
-    scale = (_UNITS - _END * len(stub.attempts)) / longest
-    parts: list[str] = []
-    told: list[str] = []
-    at = 0.0
+def _attempts(stub: StubReport) -> Iterable[str]:
     for number, attempt in enumerate(stub.attempts, 1):
-        end = f"end {attempt.verdict}" if attempt.verdict in _ENDS else "end"
-        spans = (
-            ("asking", attempt.asking_seconds * scale),
-            ("verifying", attempt.seconds * scale),
-            (end, _END),
-        )
-        for kind, width in spans:
-            if width > 0:
-                parts.append(
-                    f'<rect class="{kind}" x="{at:.1f}" width="{width:.1f}" height="1"></rect>'
-                )
-                at += width
-        told.append(f"{number} {_escaped(attempt.verdict)}")
-    return (
-        f'<svg class="timeline" viewBox="0 0 {_UNITS} 1" preserveAspectRatio="none" role="img" '
-        f'aria-label="Attempts: {", ".join(told)}">{"".join(parts)}</svg>'
-    )
+        is_last = number == len(stub.attempts)
+        is_in_diff = bool(stub.diff) and is_last and attempt.verdict == "passed"
+        yield _attempt(number, attempt, "" if is_in_diff else attempt.code)
 
 
-def _attempt(number: int, attempt: Attempt) -> str:
-    colour = attempt.verdict if attempt.verdict in _ENDS else "other"
+def _attempt(number: int, attempt: Attempt, code: str) -> str:
+    colour = attempt.verdict if attempt.verdict in ("passed", "failed") else "other"
     why = f" {_escaped(attempt.why)}" if attempt.why else ""
     facts = ["by the reviewer"] if attempt.is_reviewers else [*map(_escaped, how(attempt))]
     if attempt.asking_seconds or not attempt.is_reviewers:
@@ -226,15 +175,16 @@ def _attempt(number: int, attempt: Attempt) -> str:
     if attempt.seconds:
         facts.append(f"verifying {attempt.seconds:.2f} s")
     if attempt.input_tokens or attempt.output_tokens:
-        facts.append(f"{attempt.input_tokens} tokens in, {attempt.output_tokens} out")
+        facts.append(f"{attempt.input_tokens:,} tokens in, {attempt.output_tokens:,} out")
     who = "Edit" if attempt.is_reviewers else "Attempt"
     line = (
-        f'{who} {number}: <span class="{colour}">{_escaped(attempt.verdict)}</span>{why} '
+        f'{who} {number}: <span class="verdict {colour}">{attempt.verdict}</span>{why} '
         f'<span class="dim">({"; ".join(facts)})</span>'
     )
-    # A reply that passed is shown by the diff.
-    code = "" if attempt.verdict == "passed" else attempt.code
-    inner = "".join(_block(text) for text in (code, attempt.traceback) if text)
+    # Of a reply that was not run there is nothing more to tell than why.
+    is_told = one_line(attempt.traceback) == one_line(attempt.why or "")
+    blocks = (("The code", code), ("What came of it", "" if is_told else attempt.traceback))
+    inner = "".join(_block(caption, text) for caption, text in blocks if text)
     return _folded(line, inner) if inner else f"<p>{line}</p>"
 
 
@@ -244,7 +194,14 @@ def _diff(diff: str) -> str:
     lines = [html.escape(line) for line in head.split("\n")]
     if mark:
         lines += [_diff_line(line) for line in f"@@{hunks}".rstrip("\n").split("\n")]
-    return f'<pre class="diff">{chr(10).join(lines)}</pre>'
+    shown = f'<pre class="diff" tabindex="0">{chr(10).join(lines)}</pre>'
+    return shown + _careful(diff)
+
+
+def _careful(diff: str) -> str:
+    if not (names := unseen(diff)):
+        return ""
+    return f'<p class="other">The code holds what cannot be shown: {html.escape(names)}</p>'
 
 
 def _diff_line(line: str) -> str:
@@ -258,9 +215,21 @@ def _folded(summary: str, inner: str) -> str:
 
 
 def _items(texts: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li><code>{_escaped(text)}</code></li>' for text in texts)}</ul>"
+    return _bullets(f"<code>{_escaped(text)}</code>" for text in texts)
 
 
-def _list(title: str, texts: Iterable[str]) -> str:
-    items = list(texts)
-    return f"<h2>{title}</h2>\n{_items(items)}" if items else ""
+def _bullets(items: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
+
+
+def _remarks(title: str, texts: Sequence[str]) -> str:
+    return f"{_title(title, len(texts))}\n{_bullets(map(_escaped, texts))}" if texts else ""
+
+
+def _tests(title: str, tests: Sequence[str]) -> str:
+    if not tests:
+        return ""
+    shown = _items(tests)
+    if len(tests) > _MAX_OPEN:
+        shown = _folded("Show them", shown)
+    return f"{_title(title, len(tests))}\n{shown}"

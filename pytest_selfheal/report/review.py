@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from pytest_selfheal.records import Attempt
-from pytest_selfheal.report._text import count, one_line, visible
+from pytest_selfheal.report._text import count, one_line, unseen, visible
 from pytest_selfheal.report.highlight import coloured_diff
 
 Answer = Literal["y", "n", "e", "r", "q"]
@@ -153,9 +153,8 @@ def _show(reporter: Any, shown: Shown, place: str) -> None:
         lines = coloured_diff(diff, syntax=reporter._tw.code_highlight)
     for line in lines:
         reporter.write_line(line)
-    unseen = sorted(set(shown.code) - set(visible(shown.code)))
-    if unseen:
-        names = ", ".join(ascii(char) for char in unseen[:5])
+    names = unseen(shown.code)
+    if names:
         reporter.write_line(f"careful: the code holds what cannot be shown: {names}", red=True)
     for number, attempt in enumerate(shown.attempts, 1):
         why = f": {one_line(attempt.why)}" if attempt.why else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -152,24 +153,30 @@ def _patch(report: HealReport) -> Iterator[Line]:
 
 
 def _totals(report: HealReport) -> Line:
-    numbers = {status: sum(stub.status == status for stub in report.stubs) for status in STATUSES}
-    found = [f"{number} {status}" for status, number in numbers.items() if number]
-    parts = [", ".join(found) or "nothing to heal", *_spent(report)]
-    bad = numbers["unhealed"] + numbers["rejected"]
-    healed = numbers["healed"]
-    markup: Markup = {"red": True} if bad else {"green": True} if healed else _YELLOW
+    parts = [counted(report), *_spent(report)]
+    found = {stub.status for stub in report.stubs}
+    bad = found & {"unhealed", "rejected"}
+    markup: Markup = {"red": True} if bad else {"green": True} if "healed" in found else _YELLOW
     return f"selfheal {one_line(report.mode)}: {'; '.join(parts)} in {report.seconds:.1f}s", markup
+
+
+def counted(report: HealReport) -> str:
+    """What became of a run's stubs, in a few words: `2 healed, 1 unhealed`."""
+    numbers = Counter(stub.status for stub in report.stubs)
+    found = [f"{numbers[status]} {status}" for status in STATUSES if numbers[status]]
+    return ", ".join(found) or "nothing to heal"
 
 
 def _spent(report: HealReport) -> Iterator[str]:
     for model in report.model.models or (report.model,):
-        yield from _asked(model)
+        yield from asked(model)
     if report.verifications:
         place = f" in {one_line(report.backend)}" if report.backend else ""
         yield f"{count(report.verifications, 'verification')}{place}"
 
 
-def _asked(model: ModelUsage) -> Iterator[str]:
+def asked(model: ModelUsage) -> Iterator[str]:
+    """What a model was asked and cost; nothing where it was not."""
     if model.requests:
         facts = [f"{model.input_tokens} tokens in", f"{model.output_tokens} out"]
         if model.cost is not None:
