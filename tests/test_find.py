@@ -606,7 +606,19 @@ def test_links_lead_nowhere_outside(tmp_path):
         (root / "within.py").symlink_to(root / "pkg" / "a.py")
     except OSError:
         pytest.skip("no links can be made here")
-    assert list(project_files(root)) == ["within.py", "pkg/a.py"]
+    assert list(project_files(root)) == ["pkg/a.py"]
+
+
+def test_a_link_counts_where_its_file_does_not(tmp_path):
+    write(tmp_path, "made", ".hidden/b.py", "build/c.py", "own/d.py")
+    for link, file in [
+        ("a", "made"),
+        ("b", ".hidden/b.py"),
+        ("c", "build/c.py"),
+        ("d", "own/d.py"),
+    ]:
+        (tmp_path / f"{link}.py").symlink_to(tmp_path / file)
+    assert list(project_files(tmp_path)) == ["a.py", "b.py", "c.py", "own/d.py"]
 
 
 def test_odd_entries_are_passed_over(tmp_path):

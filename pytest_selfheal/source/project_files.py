@@ -15,8 +15,9 @@ def project_files(root: Path, *, every_kind: bool = False) -> Iterator[str]:
     """Give the Python files below a folder, sorted within each folder, folders last.
 
     Left out are hidden folders (version control among them), virtual environments,
-    caches, `build` and `dist` unless they are packages, linked folders, and links to
-    files outside. A folder that cannot be listed counts as empty.
+    caches, `build` and `dist` unless they are packages, linked folders, links to files
+    outside, and links to files that are given themselves. A folder that cannot be listed
+    counts as empty.
 
     Args:
         root: The folder to search; it may itself be hidden or a link.
@@ -31,7 +32,9 @@ def project_files(root: Path, *, every_kind: bool = False) -> Iterator[str]:
         folder = pending.pop()
         entries = _entries(root / folder)
         for entry in entries:
-            if _is_of_kind(entry.name, every_kind) and _is_own_file(entry, real_root):
+            if not (_is_of_kind(entry.name, every_kind) and _is_own_file(entry)):
+                continue
+            if not entry.is_symlink() or _is_only_name(Path(entry.path), real_root, every_kind):
                 yield folder + entry.name
         inner = [entry.name for entry in entries if _is_own_folder(entry)]
         pending.extend(f"{folder}{name}/" for name in reversed(inner))
@@ -66,15 +69,24 @@ def _is_of_kind(name: str, every_kind: bool) -> bool:
     return _is_text(name) and (name.endswith(".py") or (every_kind and not name.startswith(".")))
 
 
-def _is_own_file(entry: os.DirEntry[str], real_root: Path) -> bool:
+def _is_own_file(entry: os.DirEntry[str]) -> bool:
     try:
-        if not entry.is_file():  # a link to nothing, a pipe, a folder called `x.py`
-            return False
+        return entry.is_file()  # no link to nothing, no pipe, no folder called `x.py`
     except OSError:
         return False
-    if not entry.is_symlink():
-        return True
-    return Path(entry.path).resolve().is_relative_to(real_root)
+
+
+def _is_only_name(link: Path, real_root: Path, every_kind: bool) -> bool:
+    """Whether a link leads to a file below the root that is not given by its own name."""
+    real = link.resolve()
+    if not real.is_relative_to(real_root):
+        return False
+    folders = [real_root / each for each in real.relative_to(real_root).parents]
+    is_built = any(
+        folder.name in _BUILT and not (folder / "__init__.py").is_file() for folder in folders[:-1]
+    )
+    is_given = _is_of_kind(real.name, every_kind) and is_own_path(real_root, real)
+    return is_built or not is_given
 
 
 def _is_own_folder(entry: os.DirEntry[str]) -> bool:
