@@ -205,10 +205,14 @@ def left_out(root: Path) -> Iterator[Path]:
                 yield here / name
 
 
-def other_names(root: Path) -> dict[str, list[str]]:
-    """The links to each linked Python file below the root, all by paths relative to it."""
+def other_names(root: Path, hidden: set[Path]) -> dict[str, list[str]]:
+    """The links to each linked Python file below the root, all by paths relative to it.
+
+    Args:
+        root: The project's folder, resolved.
+        hidden: What `left_out` gives.
+    """
     found: dict[str, list[str]] = {}
-    hidden = set(left_out(root))
     for link in _walk(root, hidden):
         if link.suffix == ".py" and link.is_symlink():
             real = Path(os.path.realpath(link))
