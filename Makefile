@@ -60,6 +60,7 @@ lint: $(VENV)/installed
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action/action.yml action/*/action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci gitlab/selfheal.gitlab-ci.yml
 	$(BIN)/zizmor --offline --quiet action
+	$(BIN)/python -m tests.workflows
 
 # The site, into docs/_build; a dead link or a wrong name fails it, and nothing is fetched for it.
 docs: $(VENV)/installed

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_selfheal.errors import FileChanged, SelfHealError
+from pytest_selfheal.git import uncommitted
 from pytest_selfheal.healing.catch_up import catch_up, changed_files
 from pytest_selfheal.healing.commits import commits
 from pytest_selfheal.healing.stamps import stamps
@@ -119,14 +120,16 @@ class Delivery:
         heal = self._heal
         if not heal.confirmed:
             return None
+        edits = heal.kit.edits(heal.confirmed)
         if is_mbox(path):
+            self.notes += _notes_on_commits([edit.path for edit in edits], heal.kit.root)
             pool, model = self._preparation.pool, self._preparation.model.usage().name
             backend = pool.backend if pool is not None else "sandbox"
             write_mbox(
                 commits(heal, model or heal.kit.settings.model, backend), path, heal.kit.root
             )
         else:
-            write_patch(heal.kit.edits(heal.confirmed), path, heal.kit.root)
+            write_patch(edits, path, heal.kit.root)
         return str(path)
 
     def leave_out(self, reason: str) -> None:
@@ -186,3 +189,13 @@ def _kept(folder: Path, edits: Sequence[Edit], root: Path) -> Path:
     for each in oldest_first[:-MAX_KEPT]:
         each.unlink(missing_ok=True)
     return file
+
+
+def _notes_on_commits(paths: Sequence[str], root: Path) -> list[str]:
+    """What has to be done before `git am`, which goes by what is committed."""
+    found = uncommitted(root, paths)
+    if not found:
+        return []
+    more = f" and {len(found) - 1} more are" if len(found) > 1 else " is"
+    they = "they are" if len(found) > 1 else "it is"
+    return [f"git am takes the commits once {found[0]!r}{more} committed as {they}"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from pytest_selfheal.programs import ProgramFailed, run_program
 
 _SECONDS = 20
 
@@ -51,24 +52,33 @@ def converted(folder: Path, paths: Sequence[str]) -> frozenset[str]:
     return frozenset(each[1] for each in found if each)
 
 
+def unknown(folder: Path, pattern: str) -> list[str]:
+    """The files of this pattern that git does not know and would not ignore, from the folder."""
+    told = _ask(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", pattern)
+    return [each for each in told.split("\0") if each]
+
+
+def uncommitted(folder: Path, paths: Sequence[str]) -> list[str]:
+    """Which of these files `HEAD` has not, or not as they are; none outside a repository."""
+    if not paths or not _ask(folder, "rev-parse", "--git-dir"):
+        return []
+    here = _ask(folder, "hash-object", "--", *paths).split()
+    listed = _ask(folder, "ls-tree", "-z", "HEAD", "--", *paths).split("\0")
+    # Each is `mode type name<tab>path`.
+    found = (each.partition("\t") for each in listed[:-1])
+    there = {path: about.split()[2] for about, _, path in found}
+    return [path for path, name in zip(paths, here, strict=False) if there.get(path) != name]
+
+
 def object_name(content: bytes, hash_name: str) -> str:
     """What git calls a file's content."""
     return hashlib.new(hash_name, b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def _ask(folder: Path, *arguments: str) -> str:
-    """What git answers, nothing where it does not."""
+    """What git answers, nothing where it does not: without it there is less to say."""
     try:
-        done = subprocess.run(  # noqa: S603
-            ["git", *arguments],  # noqa: S607
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_SECONDS,
-            check=False,
-        )
-    except (OSError, ValueError, subprocess.TimeoutExpired):
+        told = run_program("git", *arguments, folder=folder, seconds=_SECONDS)
+    except ProgramFailed:
         return ""
-    return done.stdout if done.returncode == 0 else ""
+    return told.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from tests.test_ci_outputs import read_outputs
 from tests.test_ci_request import TOOL
 from tests.test_docs import ROOT, blocks
 from tests.test_mbox import Repository
+from tests.workflows import as_workflow, lint, shown, why_not
 
 ACTION = ROOT / "action" / "action.yml"
 REQUEST = ROOT / "action" / "pull-request" / "action.yml"
 TEMPLATE = ROOT / "gitlab" / "selfheal.gitlab-ci.yml"
 PAGE = ROOT / "docs" / "how-to" / "ci.md"
+OURS = "example/pytest-selfheal/"
 WORKFLOW, PIPELINE = blocks(PAGE, "yaml")
 
 
@@ -99,6 +102,32 @@ def test_no_text_of_others_stands_in_a_script(script: str, tmp_path: Path) -> No
     assert tool("shellcheck", "--exclude=SC2016,SC2086", file) == ""
 
 
+TYPOS = [
+    ("needs.heal.outputs.patch", "needs.heal.outputs.pitch", "docs/how-to/ci.md"),
+    ("inputs.root ", "inputs.rot ", "action/action.yml"),
+    ("steps.request.", "steps.reqest.", "action/pull-request/action.yml"),
+]
+
+
+def test_actionlint_sees_a_typo() -> None:
+    """In the pages' workflows, and in the actions, which it cannot read as they are."""
+    if (why := why_not()) and not os.environ.get("SELFHEAL_NO_SKIP"):
+        pytest.skip(why)
+    assert not why
+    whole = [*shown(), *map(as_workflow, (ACTION, REQUEST))]
+    given = [
+        replace(workflow, data=workflow.data.replace(right, wrong, 1))
+        for workflow, (right, wrong, _) in zip(whole, TYPOS, strict=True)
+    ]
+    for found, (right, wrong, path) in zip(lint(given), TYPOS, strict=True):
+        place, line, told = re.split(r":(\d+):\d+: ", found, maxsplit=1)
+        assert place == path
+        assert "is not defined in object type" in told
+        assert wrong in told
+        if path.endswith(".md"):
+            assert right in (ROOT / path).read_text("utf-8").split("\n")[int(line) - 1]
+
+
 def test_actions_of_others_are_named_by_their_commit() -> None:
     texts = [ACTION.read_text("utf-8"), REQUEST.read_text("utf-8"), WORKFLOW]
     used = re.findall(r"uses: (\S+)", "\n".join(texts))
@@ -110,8 +139,12 @@ def test_actions_of_others_are_named_by_their_commit() -> None:
 def test_what_the_page_passes_is_there() -> None:
     jobs = load(WORKFLOW)["jobs"]
     action = load(ACTION.read_text("utf-8"))
-    (ours,) = (step for step in jobs["heal"]["steps"] if step.get("id") == "heal")
-    assert ours["with"].keys() <= action["inputs"].keys()
+    used = [step for job in jobs.values() for step in job["steps"] if OURS in step.get("uses", "")]
+    for step in used:
+        folder = ROOT / step["uses"].removeprefix(OURS).partition("@")[0]
+        inputs = load((folder / "action.yml").read_text("utf-8"))["inputs"]
+        assert step.get("with", {}).keys() <= inputs.keys()
+    assert len(used) == 2
     assert jobs["heal"]["permissions"] == {"contents": "read"}
     named = re.findall(r"steps\.heal\.outputs\.([\w-]+)", WORKFLOW)
     assert set(named) <= action["outputs"].keys()

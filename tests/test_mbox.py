@@ -13,8 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pytest_selfheal.delivery import _notes_on_commits
 from pytest_selfheal.errors import Unusable
-from pytest_selfheal.git import NEUTRAL, Identity, identity, object_format
+from pytest_selfheal.git import NEUTRAL, Identity, identity, object_format, uncommitted
 from pytest_selfheal.healing.commits import MAX_TESTS, commits
 from pytest_selfheal.records import Edit
 from pytest_selfheal.report._files import is_mbox
@@ -225,6 +226,28 @@ def test_nobody_and_the_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("GIT_AUTHOR_NAME", "N")
     monkeypatch.setenv("GIT_AUTHOR_EMAIL", "n@example.org")
     assert identity(tmp_path) == Identity(name="N", email="n@example.org")
+
+
+def test_files_that_are_not_committed_as_they_are(tmp_path: Path) -> None:
+    inner = tmp_path / "repository" / "größe x"
+    inner.mkdir(parents=True)
+    paths = ["same.py", "[changed].py", "staged.py", "new.py", "crlf.py"]
+    assert uncommitted(inner, paths) == [], "there is no repository"
+    repository = Repository(tmp_path / "repository")
+    repository.git("config", "core.autocrlf", "true")
+    known = [each for each in paths if each != "new.py"]
+    repository.commit({f"{inner.name}/{name}": b"1\r\n" for name in known})
+    for name in paths[1:4]:
+        (inner / name).write_bytes(b"2\n")
+    repository.git("add", "staged.py", cwd=inner)
+    assert uncommitted(inner, paths) == paths[1:4]
+    assert uncommitted(inner, ["same.py"]) == uncommitted(inner, []) == []
+    (note,) = _notes_on_commits(paths, inner)
+    assert (
+        note == "git am takes the commits once '[changed].py' and 2 more are committed as they are"
+    )
+    repository.commit({})
+    assert _notes_on_commits(paths, inner) == []
 
 
 def test_what_is_a_series() -> None:

@@ -168,25 +168,27 @@ BELOW = [
 
 @needs_git
 @pytest.mark.parametrize(("inner", "name"), BELOW, ids=[f"{a or 'top'}-{b}" for a, b in BELOW])
-def test_git_apply_from_the_rootdir(tmp_path: Path, inner: str, name: str) -> None:
+def test_git_apply_from_the_rootdir_and_from_the_top(tmp_path: Path, inner: str, name: str) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     root = tmp_path / inner
     edits = [edit(b"a\n", b"b\n", name), edit(b"c\n", b"d\n", "other.py")]
-    put(root, edits)
-    file = root / "selfheal.patch"
-    write_patch(edits, file, root)
-    apply(root, b"", "git", "apply", file.name, top=tmp_path)
-    assert contents(root, edits) == {one.path: one.after for one in edits}
+    for folder, options in ((root, []), (tmp_path, []), (root, ["-3"]), (tmp_path, ["--index"])):
+        put(root, edits)
+        subprocess.run(["git", "add", "-A"], cwd=tmp_path, check=True)
+        file = tmp_path / "selfheal.patch"
+        write_patch(edits, file, root)
+        apply(folder, b"", "git", "apply", *options, str(file), top=tmp_path)
+        assert contents(root, edits) == {one.path: one.after for one in edits}
 
 
 @needs_patch
-def test_patch_from_a_rootdir_below_the_top(tmp_path: Path) -> None:
+def test_patch_from_the_top_of_a_work_tree(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     root = tmp_path / "ledger"
     edits = [edit(b"a\n", b"b\n", "src/a b.py")]
     put(root, edits)
     write_patch(edits, root / "selfheal.patch", root)
-    apply(root, (root / "selfheal.patch").read_bytes(), *PATCH)
+    apply(tmp_path, (root / "selfheal.patch").read_bytes(), *PATCH)
     assert contents(root, edits) == {"src/a b.py": b"b\n"}
 
 

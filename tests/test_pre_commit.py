@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_selfheal.git import unknown
 from tests.harness import KEY, Project, python, require
 from tests.scripted_server import ScriptedServer
 
@@ -168,6 +169,16 @@ def test_a_healed_file_that_git_does_not_know_holds_the_commit_up(repository: Re
     assert done.returncode == 1, done.stdout
     assert "selfheal: calc.py was healed and is not in git: add it" in done.stdout
     assert HEALED in repository.read("calc.py")
+
+
+def test_what_git_ignores_is_not_looked_at(tmp_path: Path) -> None:
+    """An environment in the project is thousands of files."""
+    project = Project(tmp_path / "project", {"known.py": "", ".gitignore": ".venv\n"})
+    project.git("init", "-q")
+    project.git("add", "-A")
+    project.write({".venv/lib/a.py": "# selfheal\n", "größe x/new.py": "", "new.txt": ""})
+    assert unknown(project.root, "*.py") == ["größe x/new.py"]
+    assert unknown(tmp_path, "*.py") == [], "there is no repository"
 
 
 def test_a_commit_without_tests_asks_nobody(repository: Repository) -> None:

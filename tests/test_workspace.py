@@ -19,6 +19,7 @@ from pytest_selfheal.sandbox.workspace import (
     is_secret,
     left_out,
     notes_on,
+    other_names,
     snapshot,
     third_party_modules,
 )
@@ -52,6 +53,20 @@ class TestSnapshot:
         (tmp_path / "link.py").symlink_to("a.py")
         with tarfile.open(fileobj=io.BytesIO(snapshot(tmp_path, 2**20))) as archive:
             assert archive.getmember("link.py").issym()
+
+    def test_links_to_python_files_are_known(self, tmp_path: Path) -> None:
+        root = (tmp_path / "root").resolve()
+        make(root, "src/a.py", "data.csv", ".venv/pyvenv.cfg", ".venv/b.py")
+        make(tmp_path, "outside.py")
+        (root / "one.py").symlink_to("src/a.py")
+        (root / "src/two.py").symlink_to(root / "one.py")
+        (root / "out.py").symlink_to(tmp_path / "outside.py")
+        (root / "gone.py").symlink_to("nowhere.py")
+        (root / "round.py").symlink_to("round.py")
+        (root / "data2.csv").symlink_to("data.csv")
+        (root / ".venv/c.py").symlink_to(root / "src/a.py")
+        (root / "linked").symlink_to("src")
+        assert other_names(root, set(left_out(root))) == {"src/a.py": ["one.py", "src/two.py"]}
 
     def test_hard_links_are_files_of_their_own(self, tmp_path: Path) -> None:
         make(tmp_path, "a.py")

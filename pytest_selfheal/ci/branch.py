@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from pathlib import Path
 from pytest_selfheal.errors import SelfHealError
 from pytest_selfheal.git import identity
 from pytest_selfheal.healing.commits import SIGNATURE
+from pytest_selfheal.programs import ProgramFailed, run_program
 from pytest_selfheal.report._files import is_mbox
 from pytest_selfheal.report._text import cut, one_line
 from pytest_selfheal.report.patch import git_prefix
@@ -160,29 +160,9 @@ def run_tool(name: str, *arguments: str, folder: Path, env: Mapping[str, str] | 
     Raises:
         SelfHealError: It is not there, takes too long or fails: its last words, on one line.
     """
-    environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GH_PROMPT_DISABLED": "1", **(env or {})}
     try:
-        done = subprocess.run(  # noqa: S603
-            [name, *arguments],
-            cwd=folder,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            timeout=_SECONDS,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise SelfHealError(f"{name} is not installed, or {str(folder)!r} is no folder") from None
-    except (OSError, ValueError) as error:
-        raise SelfHealError(f"{name} cannot be run: {one_line(str(error))}") from None
-    except subprocess.TimeoutExpired:
-        raise SelfHealError(f"{name} took longer than {_SECONDS} s") from None
-    if done.returncode:
-        words = next(each for each in arguments if not each.startswith("-") and "=" not in each)
-        said = one_line(done.stderr or done.stdout)
+        return run_program(name, *arguments, folder=folder, seconds=_SECONDS, env=env)
+    except ProgramFailed as error:
         # An address may hold a token.
-        said = re.sub(r"://[^/@\s]+@", "://…@", said)
-        raise SelfHealError(f"{name} {words} failed: {cut(said, 500) or done.returncode}")
-    return done.stdout
+        said = re.sub(r"://[^/@\s]+@", "://…@", one_line(error.said))
+        raise SelfHealError(f"{error}: {cut(said, 500)}" if said else str(error)) from None

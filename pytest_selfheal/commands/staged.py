@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pytest_selfheal.git import unknown
 from pytest_selfheal.report._text import one_line
 
 _TESTS_FAILED, _NOTHING_COLLECTED = 1, 5
@@ -59,14 +60,8 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _unknown_to_git() -> dict[str, bytes]:
     """The Python files with marks that git does not know, and their content."""
-    command = ["git", "ls-files", "--others", "-z", "--", "*.py"]
-    try:
-        listed = subprocess.run(command, capture_output=True, check=False).stdout  # noqa: S603
-    except OSError:
-        return {}
-    paths = [os.fsdecode(name) for name in listed.split(b"\0") if name]
-    found = {path: _content(path) for path in paths}
-    return {path: data for path, data in found.items() if b"selfheal" in data}
+    contents = ((path, _content(path)) for path in unknown(Path(), "*.py"))
+    return {path: data for path, data in contents if b"selfheal" in data}
 
 
 def _content(path: str) -> bytes:

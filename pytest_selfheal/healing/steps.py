@@ -9,6 +9,7 @@ from threading import Lock
 
 from pytest_selfheal.healing.judge import Judgement
 from pytest_selfheal.records import Attempt, Piece, Reply, RunOutcome, Verdict
+from pytest_selfheal.source.parsing import parse_text
 
 _NEARNESS: Mapping[Verdict, int] = {
     "passed": 5,
@@ -94,6 +95,6 @@ class SeenCode:
 def tree_of(code: str) -> str:
     """What a reply's code means: the same for the same code, however it is laid out."""
     try:
-        return ast.dump(ast.parse(code))
+        return ast.dump(parse_text(code))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return code

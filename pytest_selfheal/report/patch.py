@@ -48,7 +48,10 @@ def git_patch(
     prefix: str = "",
     index_lines: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Give edits as one patch that `git apply` takes from the rootdir, byte for byte.
+    """Give edits as one patch that `git apply` takes byte for byte, anywhere above its files.
+
+    In a folder below the top of the work tree, git takes the paths of a patch with
+    `diff --git` lines as counted from the top.
 
     Args:
         edits: At most one for a file; they come out sorted by path. One that changes
@@ -58,17 +61,8 @@ def git_patch(
         index_lines: By path, what names a file's content for a three-way merge.
     """
     changed = sorted((edit for edit in edits if edit.before != edit.after), key=_path_of)
-    from_top = _counts_from_top([edit.path for edit in changed], prefix)
-    before_path = prefix if from_top else ""
-    return b"".join(
-        _headers(
-            before_path + edit.path,
-            with_git_line=from_top,
-            index_line=(index_lines or {}).get(edit.path, "") if from_top else "",
-        )
-        + b"".join(_hunks(edit.before, edit.after))
-        for edit in changed
-    )
+    known = index_lines or {}
+    return b"".join(full_patch(edit, prefix, known.get(edit.path, "")) for edit in changed)
 
 
 def full_patch(edit: Edit, prefix: str, index_line: str) -> bytes:
@@ -79,8 +73,7 @@ def full_patch(edit: Edit, prefix: str, index_line: str) -> bytes:
         prefix: Where the rootdir is within its git work tree.
         index_line: What `index_line` gives for it.
     """
-    head = _headers(prefix + edit.path, with_git_line=True, index_line=index_line)
-    return head + b"".join(_hunks(edit.before, edit.after))
+    return _headers(prefix + edit.path, index_line) + b"".join(_hunks(edit.before, edit.after))
 
 
 def index_line(edit: Edit, root_dir: Path, hash_name: str) -> str:
@@ -92,17 +85,6 @@ def index_line(edit: Edit, root_dir: Path, hash_name: str) -> str:
 
 def _path_of(edit: Edit) -> str:
     return edit.path
-
-
-def _counts_from_top(paths: Sequence[str], prefix: str) -> bool:
-    """Whether the patch's paths are to count from the top of the work tree.
-
-    git, in a folder below the top, takes the paths of a patch with `diff --git` lines as
-    counted from the top, and skips without a word what is not in its folder. Without
-    these lines they count from the folder (as they do for `patch`), except that it
-    strips the folder's name from a path that begins with it.
-    """
-    return not prefix or any(path.startswith(prefix) for path in paths)
 
 
 def git_prefix(root_dir: Path) -> str:
@@ -130,13 +112,12 @@ def write_patch(edits: Sequence[Edit], path: Path, root_dir: Path) -> None:
 # --- names -----------------------------------------------------------------------------
 
 
-def _headers(path: str, *, with_git_line: bool, index_line: str = "") -> bytes:
+def _headers(path: str, index_line: str) -> bytes:
     old, new = _quoted(f"a/{path}"), _quoted(f"b/{path}")
     # As git does it: a tab ends a name that has a space, or `patch` would take the rest
     # for a date.
     end = "\t\n" if " " in path and not old.startswith('"') else "\n"
-    git_line = f"diff --git {old} {new}\n" if with_git_line else ""
-    return f"{git_line}{index_line}--- {old}{end}+++ {new}{end}".encode("ascii")
+    return f"diff --git {old} {new}\n{index_line}--- {old}{end}+++ {new}{end}".encode("ascii")
 
 
 def _quoted(name: str) -> str:

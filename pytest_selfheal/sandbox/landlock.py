@@ -26,7 +26,7 @@ from pytest_selfheal.sandbox.names import NOBODY
 from pytest_selfheal.sandbox.parked import BOOTSTRAP, ParkedSandbox
 from pytest_selfheal.sandbox.pipes import PipeChannel
 from pytest_selfheal.sandbox.read_ahead import ReadAhead
-from pytest_selfheal.sandbox.workspace import Workspace, left_out
+from pytest_selfheal.sandbox.workspace import Workspace, left_out, other_names
 
 _DEVICES = ("/dev/zero", "/dev/random", "/dev/urandom", "/dev/full")
 
@@ -49,11 +49,13 @@ class LandlockLauncher:
             )
         self._limits = limits
         self._turns = itertools.count()
-        self._hidden = [str(path) for path in left_out(workspace.root)]
+        hidden = list(left_out(workspace.root))
         # An environment that lies in the project is where Python itself comes from.
         self._hidden = [
-            path for path in self._hidden if not _holds(path, (sys.prefix, sys.base_prefix))
+            str(path) for path in hidden if not _holds(path, (sys.prefix, sys.base_prefix))
         ]
+        # The view goes by names: what is written to a file is not seen through a link to it.
+        self._other_names = other_names(workspace.root, set(hidden))
         self._premises = Premises()
         self._read_paths = workspace.read_paths
         importable = self._premises.folder / "importable"
@@ -77,6 +79,7 @@ class LandlockLauncher:
             self._workspace,
             self._limits,
             files=None,
+            other_names=self._other_names,
             # It kills what goes over its memory, and keeps no count of it.
             killed_for_memory=lambda: True,
             ahead=self._ahead,
@@ -181,5 +184,5 @@ def _existing(paths: tuple[str, ...]) -> list[str]:
     return [path for path in paths if Path(path).exists()]
 
 
-def _holds(folder: str, paths: tuple[str, ...]) -> bool:
+def _holds(folder: Path, paths: tuple[str, ...]) -> bool:
     return any(Path(path).is_relative_to(folder) for path in paths)

@@ -9,7 +9,7 @@ import dataclasses
 import importlib.resources
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -76,6 +76,7 @@ class ParkedSandbox:
         limits: Limits,
         *,
         files: bytes | None,
+        other_names: Mapping[str, Sequence[str]] | None = None,
         has_hosts_python: bool = True,
         root: str | None = None,
         killed_for_memory: Callable[[], bool] = lambda: False,
@@ -91,6 +92,8 @@ class ParkedSandbox:
             workspace: What to mirror.
             limits: What it may use.
             files: The project's files as a tar, None where they are in place already.
+            other_names: Of linked files, the links: written as well, where a file's new
+                content is not seen through them.
             has_hosts_python: It is this very Python, so that its import path holds in
                 there. Another one is sent what a project may ask for of this package.
             root: Where the project lies in there, if not at its own path.
@@ -123,6 +126,7 @@ class ParkedSandbox:
             "limits": dataclasses.asdict(limits) | {"data_bytes": data_limit_bytes},
             "selected": {path: list(each) for path, each in workspace.selected.items()},
             "sources": {name: _source(f"inside_{name}.py") for name in _INSIDE},
+            "other_names": {path: list(links) for path, links in (other_names or {}).items()},
             "own_package": {} if has_hosts_python else _own_package(),
             "has_files": files is not None,
             "is_hidden": is_hidden,

@@ -205,6 +205,23 @@ def left_out(root: Path) -> Iterator[Path]:
                 yield here / name
 
 
+def other_names(root: Path, hidden: set[Path]) -> dict[str, list[str]]:
+    """The links to each linked Python file below the root, all by paths relative to it.
+
+    Args:
+        root: The project's folder, resolved.
+        hidden: What `left_out` gives.
+    """
+    found: dict[str, list[str]] = {}
+    for link in _walk(root, hidden):
+        if link.suffix == ".py" and link.is_symlink():
+            real = Path(os.path.realpath(link))
+            if real.is_relative_to(root) and real.is_file():
+                names = found.setdefault(real.relative_to(root).as_posix(), [])
+                names.append(link.relative_to(root).as_posix())
+    return found
+
+
 def snapshot(root: Path, limit_bytes: int, too_large: list[str] | None = None) -> bytes:
     """The project's files as a tar, without what no test needs.
 

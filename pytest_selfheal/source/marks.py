@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pytest_selfheal.records import MarkerOptions
 from pytest_selfheal.source.outline import dotted_origin
-from pytest_selfheal.source.parsing import encoding_of, once_per_tree
+from pytest_selfheal.source.parsing import encoding_of, literal, once_per_tree
 
 _HEAL = {"pytest_selfheal.heal", "pytest_selfheal.marker.heal"}
 _QUOTED = 60
@@ -147,7 +147,7 @@ def _with_comment_option(
     value: object = raw
     # A bare word is no literal; told as it stands, its own text says what is wrong.
     with suppress(ValueError, SyntaxError):
-        value = ast.literal_eval(raw)
+        value = literal(raw)
     if name == "hint" and value is raw:
         return options, [f"hint={raw} is no string: put the hint in quotes"]
     return _with_option(options, name, value)

@@ -14,6 +14,11 @@ from functools import wraps
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
+# CPython counts the depth of the trees that it makes in one place for all threads. Where one is
+# made while another waits half-way, as it may while garbage is collected, both end in a
+# SystemError.
+_parsing = threading.RLock()
+
 _KEPT_BYTES = 2 * 2**20
 """How much source is kept parsed; a tree takes about thirty times its source."""
 
@@ -117,9 +122,19 @@ def parse_text(text: str | bytes) -> ast.Module:
     Raises:
         SyntaxError: It is no Python; or ValueError, RecursionError, MemoryError.
     """
-    with warnings.catch_warnings():
+    with _parsing, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(text)
+
+
+def literal(text: str) -> object:
+    """What a literal stands for.
+
+    Raises:
+        SyntaxError: It is no Python; or ValueError, where it is no literal.
+    """
+    with _parsing:
+        return ast.literal_eval(text)
 
 
 def encoding_of(source: bytes) -> str:

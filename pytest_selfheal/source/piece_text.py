@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from pytest_selfheal.records import Piece
+from pytest_selfheal.source.parsing import parse_text
 
 _INDENT = "    "
 
@@ -36,7 +37,7 @@ def _indented(text: str) -> str:
 
 
 def _lines_in_strings(text: str) -> Iterator[int]:
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parse_text(text)):
         is_text = isinstance(node, ast.JoinedStr) or (
             isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
         )

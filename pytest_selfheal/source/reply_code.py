@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pytest_selfheal.errors import Unusable
 from pytest_selfheal.source.outline import first_line
+from pytest_selfheal.source.parsing import parse_text
 
 MAX_CODE_BYTES = 256 * 2**10
 MAX_DEPTH = 150
@@ -79,9 +80,9 @@ def _tidy(block: str) -> str:
 def _parse(text: str, what: str) -> ast.Module:
     tree = None
     try:
+        tree = parse_text(text)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(text)
             # The compiler knows errors that the parser does not: a `return` outside a
             # function, an `await` in a plain one. Nothing of it is run.
             compile(_without_future(tree), "<reply>", "exec", dont_inherit=True)

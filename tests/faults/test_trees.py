@@ -76,6 +76,27 @@ def test_git_trees_of_other_kinds(tmp_path: Path, kind: str) -> None:
     assert (original / "mod.py").read_text() == STUB
 
 
+@pytest.mark.parametrize("imported", ["link", "file"])
+def test_a_stub_with_a_link_to_its_file(tmp_path: Path, imported: str) -> None:
+    """It is one stub, whichever of the two the tests import; its patch is of the file."""
+    files = {"file/mod.py": STUB, "test_mod.py": TEST}
+    files["pytest.ini"] = f"[pytest]\npythonpath = {imported}\n"
+    project = Project(tmp_path / "project", files)
+    (project.root / "link").mkdir()
+    (project.root / "link/mod.py").symlink_to("../file/mod.py")
+    git(project.root, "init", "-q")
+    git(project.root, "add", ".")
+    require("landlock")
+    with ScriptedServer({"file/mod.py::f": [GOOD]}) as server:
+        options = ("--selfheal-sandbox=landlock", "--selfheal-mode=propose")
+        run = project.heal(*options, server=server)
+    assert run.statuses() == {"file/mod.py::f": "healed"}, run.output
+    assert len(server.requests) == 1
+    git(project.root, "apply", "--index", "selfheal.patch")
+    assert (project.root / "link/mod.py").read_text() == "def f():\n    return 1\n"
+    assert (project.root / "link/mod.py").is_symlink()
+
+
 def test_loops_of_links_and_a_name_with_a_newline(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", {"mod.py": STUB, "test_mod.py": TEST})
     (project.root / "loop").symlink_to(project.root)
