@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 import sys
+import threading
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
@@ -32,6 +33,10 @@ _EVENTS = frozenset(
 )  # fmt: skip
 _COMMANDS = {"subprocess.Popen": 1, "os.system": 0, "os.posix_spawn": 1}
 """Where in an event's arguments the command stands."""
+_OF_ALL = frozenset(
+    {"sys._current_frames", "gc.get_objects", "gc.get_referrers", "gc.get_referents"}
+)
+"""What tells of other threads as well, whichever asks."""
 _MOVED = frozenset({"os.link", "os.symlink", "os.rename"})
 _HIDDEN = frozenset({"tb_frame", "gi_frame", "cr_frame", "ag_frame"})
 _TEST_FILE = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
@@ -95,10 +100,11 @@ class Reach:
         self._is_looking = True  # to look at frames is an event as well
         is_denied = False
         try:
+            frame = sys._getframe(0).f_back
             if event == "open" or event in _MOVED:
-                is_denied = self._opened(arguments[0], sys._getframe(1))
+                is_denied = self._opened(arguments[0], frame)
             else:
-                self._heard(event, arguments, sys._getframe(1))
+                self._heard(event, arguments, frame)
         except Exception:  # noqa: BLE001 - whatever it is, the test is not to fail for it
             return
         finally:
@@ -118,14 +124,15 @@ class Reach:
                 return
             if word not in (("__code__",) if event == "object.__setattr__" else _HIDDEN):
                 return
-        frame = _who_asks(frame)
-        if frame is None:
-            return
-        path = real(frame.f_code.co_filename)
-        if path not in self._files or word in self._originals.get(path, ""):
-            return
-        if word == "setprofile" and "cProfile" in frame.f_globals:
-            return  # it measures, and says with what
+        if event not in _OF_ALL or not _is_handed_over(frame):
+            frame = _who_asks(frame)
+            if frame is None:
+                return
+            path = real(frame.f_code.co_filename)
+            if path not in self._files or word in self._originals.get(path, ""):
+                return
+            if word == "setprofile" and "cProfile" in frame.f_globals:
+                return  # it measures, and says with what
         self._tell(f"the code reached for {word!r} under a name that it hid")
 
     # --- files of tests ---
@@ -148,7 +155,7 @@ class Reach:
         asked = self._asked(frame)
         if asked == "shows":
             return self._is_judge(path)
-        if asked and (self._is_judge(path) if asked == "imports" else self._is_a_test(path)):
+        if self._is_a_test(path) if asked == "opens" else asked and self._is_judge(path):
             self._tell(_READS_A_TEST)
         return False
 
@@ -165,11 +172,14 @@ class Reach:
         return is_named or _inode(path) in self._inodes
 
     def _asked(self, frame: Any) -> str:
-        """How a candidate's file asked: it "opens", "imports", or has one of those that show
-        lines show them; empty if it did not ask, or what lies between asks itself.
+        """How a candidate's file asked: it "opens", "imports", "hands over" to a thread, or has
+        one of those that show lines do so; empty if it did not, or what lies between asks itself.
         """
         how = "opens"
+        is_handed_over = _is_handed_over(frame)
         for _ in range(MAX_FRAMES):
+            if frame is None and is_handed_over:
+                return "hands over" if how == "opens" else how
             if frame is None:
                 return ""
             if real(frame.f_code.co_filename) in self._files:
@@ -212,6 +222,18 @@ class Reach:
         asking = _who_asks(frame)
         if asking is not None and real(asking.f_code.co_filename) in self._files:
             self._tell("the code looked into a test")
+
+
+def _is_handed_over(frame: Any) -> bool:
+    """Whether a thread does nothing but what it was given, with nobody's code around it."""
+    if threading.get_ident() == threading.main_thread().ident:
+        return False
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in sys.stdlib_module_names and not is_made(frame.f_code.co_filename):
+            return False
+        frame = frame.f_back
+    return True
 
 
 def _who_asks(frame: Any) -> Any:
