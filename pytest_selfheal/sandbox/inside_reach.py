@@ -154,8 +154,8 @@ class Reach:
         path = os.fsdecode(path)
         asked = self._asked(frame)
         if asked == "shows":
-            return self._is_judge(path)
-        if self._is_a_test(path) if asked == "opens" else asked and self._is_judge(path):
+            return self._is_a_test(path)
+        if asked and (self._is_judge(path) if asked == "imports" else self._is_a_test(path)):
             self._tell(_READS_A_TEST)
         return False
 
