@@ -351,8 +351,10 @@ class Interceptor:
         )
 
     def _nothing_to_do(self, exitstatus: int) -> HealReport:
-        from pytest_selfheal.records import HealReport, ModelUsage
+        from pytest_selfheal.records import HealReport, ModelUsage, StubReport
+        from pytest_selfheal.source.find import find_in_project
 
+        found = find_in_project(self._config.rootpath)
         return HealReport(
             mode=self._settings.mode,
             exit_status=exitstatus,
@@ -360,6 +362,12 @@ class Interceptor:
             model=ModelUsage(name=self._settings.model),
             backend=None,
             verifications=0,
+            stubs=tuple(
+                StubReport(target=stub.target, status="unreached")
+                for stub in found.stubs
+                if not stub.is_living
+            ),
+            warnings=found.warnings,
         )
 
     def _write_reports(self, report: HealReport) -> None:

@@ -30,6 +30,8 @@ class StubCalled(NotImplementedError):
     Its arguments are the stub's dotted name, its file and its line.
     """
 
+    __module__ = "pytest_selfheal"  # as it is imported, and as tracebacks are to name it
+
     def __init__(self, name: str, file: str, line: int) -> None:
         super().__init__(name, file, line)
         self.name = name

@@ -23,7 +23,7 @@ def {name}():
 
 {path}:12:
 _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _
-E       pytest_selfheal.marker.StubCalled: {stub} ({path}:4) is a stub that is not written yet: \
+E       pytest_selfheal.StubCalled: {stub} ({path}:4) is a stub that is not written yet: \
 run `pytest --selfheal` to have it healed from its failing tests
 
 pytest_selfheal/marker.py:221: StubCalled"""

@@ -70,6 +70,21 @@ BODIES = {
         "a = 1\ndef f(x):  # head\n    return x\n    # end\nb = 2\n",
         "def f(x):\n    return x\n",
     ),
+    "a signature's comment": (
+        "def f(x,  # type: int\n      ):\n    # type: (...) -> int\n    # todo\n    ...\n",
+        "def f(x,  # type: int\n      ):\n    # type: (...) -> int\n    # same\n    return x\n",
+        "def f(x):\n    # type: (int) -> int\n    # same\n    return x\n",
+    ),
+    "a signature's comment, and other blanks": (
+        "def f(x):\n  # type: (int) -> int\n  ...\n",
+        "def f(x):\n  # type: (int) -> int\n  return x\n",
+        "def f(x):\n    # type: (int) -> int\n    return x\n",
+    ),
+    "a signature's comment above a docstring": (
+        'def f(x):\n    # type: (int) -> int\n    """Mine."""\n',
+        'def f(x):\n    # type: (int) -> int\n    """Mine."""\n    return x\n',
+        "def f(x):\n    # type: (int) -> int\n    return x\n",
+    ),
     "the stub's docstring wins": (
         'def f(x):\n    """Mine."""\n    raise NotImplementedError\n',
         'def f(x):\n    """Mine."""\n    return x\n',

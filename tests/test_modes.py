@@ -121,6 +121,7 @@ def test_propose_with_nothing_to_heal_is_green(project: Project) -> None:
     with ScriptedServer(REPLIES) as server:
         run = project.heal(LANDLOCK, "--selfheal-mode=propose", "-k", "green", server=server)
     assert run.status == 0
+    assert run.statuses() == dict.fromkeys(REPLIES, "unreached")
     assert run.changed == {}
     assert server.requests == []
 

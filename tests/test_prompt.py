@@ -59,7 +59,7 @@ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _
     def call() -> None:
         name = f"{stub.__module__}.{stub.__qualname__}"
 >       raise StubCalled(name, code.co_filename, code.co_firstlineno)
-E       pytest_selfheal.marker.StubCalled: src.slug.slugify (src/slug.py:4) is a stub that is not \
+E       pytest_selfheal.StubCalled: src.slug.slugify (src/slug.py:4) is a stub that is not \
 written yet: run `pytest --selfheal` to have it healed from its failing tests
 
 pytest_selfheal/marker.py:221: StubCalled"""

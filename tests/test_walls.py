@@ -122,6 +122,66 @@ def test_a_test_that_gives_its_own_file_may_have_it_read(tmp_path: Path) -> None
     assert outcome.ending == "completed", outcome.why
 
 
+SHOWN = """
+    import io
+    import logging
+    import re
+    import traceback
+    import warnings
+
+
+    def printed():
+        out = io.StringIO()
+        traceback.print_stack(file=out)
+        return out.getvalue()
+
+
+    def logged():
+        out = io.StringIO()
+        logger = logging.getLogger("f")
+        logger.handlers = [logging.StreamHandler(out)]
+        logging.LoggerAdapter(logger).error("x", stack_info=True)
+        return out.getvalue()
+
+
+    def warned():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warnings.warn("x", stacklevel=3)
+        one = caught[0]
+        return warnings.formatwarning(one.message, one.category, one.filename, one.lineno)
+
+
+    def looked_up():
+        name = next(n for n in traceback.format_stack() if "test_mod.py" in n).split('"')[1]
+        lines = [traceback.FrameSummary(name, number, "test").line for number in range(1, 30)]
+        return name + " ".join(lines)
+
+
+    def f(way):
+        text = globals()[way]()
+        assert "test_mod.py" in text
+        found = re.search(f"{way}..\\)? == (\\d+)", text)
+        return found and int(found[1])
+"""
+WAYS = ("printed", "logged", "warned", "looked_up")
+
+
+def test_a_listing_of_callers_shows_no_line_of_a_test(tmp_path: Path) -> None:
+    """Nor after a report has shown the file's lines, of a subtest too."""
+    tests = "from mod import f\n\ndef test_red(subtests):\n    assert f('printed') == 40\n\n"
+    for number, way in enumerate(WAYS, 41):
+        tests += f"def test_{way}(subtests):\n    with subtests.test():\n"
+        tests += f"        assert 0 == 1\n    assert f('{way}') == {number}\n\n"
+    outcome = verified(tmp_path, SHOWN, tests)
+    found = {each.nodeid: each for each in outcome.results}
+    assert outcome.ending == "completed", outcome.why
+    for number, way in enumerate(WAYS, 41):
+        told = found[f"test_mod.py::test_{way}"].longrepr
+        assert f"assert f('{way}') == {number}" in told, told
+        assert f"assert None == {number}" in told, told
+
+
 LYING = {
     "in a list": "return [Same(), 1]",
     "in a dictionary": "return {'a': Same()}",

@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import glob
+import linecache
 import os
 import re
 import shlex
 import sys
+import threading
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-MAX_FRAMES = 16
+MAX_FRAMES = 32
 MAX_WORDS = 64
 """How many words of a command are looked at."""
 
@@ -31,11 +33,17 @@ _EVENTS = frozenset(
 )  # fmt: skip
 _COMMANDS = {"subprocess.Popen": 1, "os.system": 0, "os.posix_spawn": 1}
 """Where in an event's arguments the command stands."""
+_OF_ALL = frozenset(
+    {"sys._current_frames", "gc.get_objects", "gc.get_referrers", "gc.get_referents"}
+)
+"""What tells of other threads as well, whichever asks."""
 _MOVED = frozenset({"os.link", "os.symlink", "os.rename"})
 _HIDDEN = frozenset({"tb_frame", "gi_frame", "cr_frame", "ag_frame"})
 _TEST_FILE = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
-_ASKED_FOR_IT = ("traceback", "warnings", "logging", "importlib", "_pytest", "pytest", "pdb")
-"""Modules that read sources, or look at frames, for whoever calls them."""
+_ASK_THEMSELVES = ("importlib", "_pytest", "pytest")
+"""Modules that read sources, or look at frames, on their own account."""
+_SHOWS = ("traceback", "warnings", "logging", "pdb")
+"""Those that show lines of sources to whoever calls them, without being asked for any."""
 _SEARCHERS = frozenset({"grep", "egrep", "rg", "ag", "ack", "pytest"})
 """Programs that read all that is in a folder."""
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "fish"})
@@ -90,18 +98,21 @@ class Reach:
         if self._is_looking or event not in _EVENTS:
             return
         self._is_looking = True  # to look at frames is an event as well
+        is_denied = False
         try:
-            self._heard(event, arguments, sys._getframe(1))
+            frame = sys._getframe(0).f_back
+            if event == "open" or event in _MOVED:
+                is_denied = self._opened(arguments[0], frame)
+            else:
+                self._heard(event, arguments, frame)
         except Exception:  # noqa: BLE001 - whatever it is, the test is not to fail for it
             return
         finally:
             self._is_looking = False
+        if is_denied:
+            raise PermissionError("lines of tests are not shown")  # who shows them does without
 
     def _heard(self, event: str, arguments: tuple[Any, ...], frame: Any) -> None:
-        if event == "open" or event in _MOVED:
-            if isinstance(arguments[0], (str, bytes, os.PathLike)):
-                self._opened(os.fsdecode(arguments[0]), frame)
-            return
         if event in _COMMANDS:
             self._started(arguments[_COMMANDS[event]], frame)
             return
@@ -113,24 +124,40 @@ class Reach:
                 return
             if word not in (("__code__",) if event == "object.__setattr__" else _HIDDEN):
                 return
-        frame = _who_asks(frame)
-        if frame is None:
-            return
-        path = real(frame.f_code.co_filename)
-        if path not in self._files or word in self._originals.get(path, ""):
-            return
-        if word == "setprofile" and "cProfile" in frame.f_globals:
-            return  # it measures, and says with what
+        if event not in _OF_ALL or not _is_handed_over(frame):
+            frame = _who_asks(frame)
+            if frame is None:
+                return
+            path = real(frame.f_code.co_filename)
+            if path not in self._files or word in self._originals.get(path, ""):
+                return
+            if word == "setprofile" and "cProfile" in frame.f_globals:
+                return  # it measures, and says with what
         self._tell(f"the code reached for {word!r} under a name that it hid")
 
     # --- files of tests ---
 
-    def _opened(self, path: str, frame: Any) -> None:
-        if self._may_read_tests:
-            return
+    def forget_lines(self) -> None:
+        """Have the lines of tests read anew: what a report has shown, no code is to find."""
+        with contextlib.suppress(Exception):
+            for name in tuple(linecache.cache):
+                if real(name) in self._judges:
+                    linecache.cache.pop(name, None)
+
+    def _opened(self, path: Any, frame: Any) -> bool:
+        """A file: whether it is to stay shut, since a listing would show lines of a test.
+
+        Honest code logs its stack, and does not miss them.
+        """
+        if self._may_read_tests or not isinstance(path, (str, bytes, os.PathLike)):
+            return False
+        path = os.fsdecode(path)
         asked = self._asked(frame)
+        if asked == "shows":
+            return self._is_a_test(path)
         if asked and (self._is_judge(path) if asked == "imports" else self._is_a_test(path)):
             self._tell(_READS_A_TEST)
+        return False
 
     def _is_a_test(self, path: str) -> bool:
         target = os.path.realpath(path)
@@ -145,20 +172,28 @@ class Reach:
         return is_named or _inode(path) in self._inodes
 
     def _asked(self, frame: Any) -> str:
-        """How a candidate's file asked; empty if it did not, or what lies between asks itself."""
+        """How a candidate's file asked: it "opens", "imports", "hands over" to a thread, or has
+        one of those that show lines do so; empty if it did not, or what lies between asks itself.
+        """
         how = "opens"
+        is_handed_over = _is_handed_over(frame)
         for _ in range(MAX_FRAMES):
+            if frame is None and is_handed_over:
+                return "hands over" if how == "opens" else how
             if frame is None:
                 return ""
             if real(frame.f_code.co_filename) in self._files:
                 # What stands at the top of its module is imported as the user's own is.
                 return "" if how == "imports" and frame.f_code.co_name == "<module>" else how
             name = str(frame.f_globals.get("__name__", ""))
+            package = name.partition(".")[0]
             is_import = frame.f_code.co_filename.startswith(_IMPORTING)
             if is_import or name in ("importlib", "_pytest.assertion.rewrite"):
-                how = "imports"
-            elif name.partition(".")[0] in _ASKED_FOR_IT:
+                how = "imports" if how == "opens" else how
+            elif package in _ASK_THEMSELVES:
                 return ""
+            elif package in _SHOWS:
+                how = "shows"
             frame = frame.f_back
         return ""
 
@@ -187,6 +222,18 @@ class Reach:
         asking = _who_asks(frame)
         if asking is not None and real(asking.f_code.co_filename) in self._files:
             self._tell("the code looked into a test")
+
+
+def _is_handed_over(frame: Any) -> bool:
+    """Whether a thread does nothing but what it was given, with nobody's code around it."""
+    if threading.get_ident() == threading.main_thread().ident:
+        return False
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in sys.stdlib_module_names and not is_made(frame.f_code.co_filename):
+            return False
+        frame = frame.f_back
+    return True
 
 
 def _who_asks(frame: Any) -> Any:

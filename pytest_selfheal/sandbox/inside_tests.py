@@ -218,6 +218,7 @@ class Recorder:
             self._session.stretch_deadline(item)
         self.controls.remember(chosen)
         self.walls.remember_tests({str(item.path) for item in chosen})
+        self.walls.forget_lines()
         own = list(self._own_items(chosen))
         early = [item for item in chosen if not self._selection.is_last(item.nodeid)]
         # The checks come before what the model is not shown: code could keep what it was
@@ -291,6 +292,7 @@ class Recorder:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.walls.forget_lines()
         outcome = self._reports.outcome_of(report)
         subtest = self._reports.subtest_of(report)
         if self.controls.current is not None:

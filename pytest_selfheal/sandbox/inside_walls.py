@@ -136,6 +136,11 @@ class Walls:
                 self._tests.append(Namespace(name, "", vars(module), before))
                 self._reach.remember_tests(before.values())
 
+    def forget_lines(self) -> None:
+        """Have nothing of the tests' sources at hand: to be called after each report."""
+        if self._files:
+            self._reach.forget_lines()
+
     def look(self) -> None:
         """Compare the runner, and what tests judge by, with what they were."""
         for module, _, now, before in self._tests:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,6 +72,7 @@ def _fitted(text: str, what: str, style: _Style) -> tuple[Statement, ...]:
     return tuple(body)
 
 
+_SIGNATURE_COMMENT = re.compile(r"\s*#\s*type:\s*\(")
 _TEXTS = (cst.SimpleString, cst.FormattedStringText)
 
 
@@ -148,7 +150,7 @@ def body_of(
         return given.body.with_changes(
             trailing_whitespace=end if end.comment else given.body.trailing_whitespace
         )
-    body = list(_lines_of(given.body))
+    body = _without_signature_comment(_lines_of(given.body))
     if docstring is not None:
         if docstring_line(given.body) is not None:
             body = _without_docstring(body)
@@ -168,6 +170,7 @@ def _block(
     header = cst.TrailingWhitespace()
     footer: Sequence[cst.EmptyLine] = ()
     if isinstance(stub.body, cst.IndentedBlock):
+        body = _with_signature_comment(stub.body, body)
         header = stub.body.header
         footer = stub.body.footer
     elif isinstance(stub.body, cst.SimpleStatementSuite):
@@ -175,6 +178,36 @@ def _block(
     return cst.IndentedBlock(
         body=body, header=header, indent=block_indent, footer=[*given_footer, *footer]
     )
+
+
+def is_signature_comment(line: str) -> bool:
+    """Whether it is `# type: (…) -> …`, which belongs to the header above it (PEP 484)."""
+    return bool(_SIGNATURE_COMMENT.match(line))
+
+
+def _is_signature_comment(line: cst.EmptyLine) -> bool:
+    return line.comment is not None and is_signature_comment(line.comment.value)
+
+
+def _with_signature_comment(
+    stub: cst.IndentedBlock, body: Sequence[cst.BaseStatement]
+) -> Sequence[cst.BaseStatement]:
+    """Put a stub's comment of that kind above a body; a docstring has brought it along."""
+    if docstring_line(stub) is not None:
+        return body
+    own = [line for line in _leading(stub.body[0]) if _is_signature_comment(line)]
+    first = body[0].with_changes(leading_lines=[*own, *_leading(body[0])])
+    return [first, *body[1:]]
+
+
+def _without_signature_comment(body: Sequence[cst.BaseStatement]) -> list[cst.BaseStatement]:
+    others = [line for line in _leading(body[0]) if not _is_signature_comment(line)]
+    return [body[0].with_changes(leading_lines=others), *body[1:]]
+
+
+def _leading(statement: cst.BaseStatement) -> Sequence[cst.EmptyLine]:
+    lines: Sequence[cst.EmptyLine] = getattr(statement, "leading_lines", ())
+    return lines
 
 
 def _lines_of(body: cst.BaseSuite) -> Sequence[cst.BaseStatement]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 import libcst as cst
 
 from pytest_selfheal.records import Piece
-from pytest_selfheal.source.fit import comments_below, docstring_line
+from pytest_selfheal.source.fit import comments_below, docstring_line, is_signature_comment
 from pytest_selfheal.source.hidden import stand_in_text
 from pytest_selfheal.source.kinds import is_docstring
 from pytest_selfheal.source.lossless import File
@@ -144,6 +144,8 @@ def _below(definition: str) -> Below | None:
     start = first
     while start - 1 > node.lineno and start - 1 not in inside and _is_no_code(lines[start - 2]):
         start -= 1
+    while is_signature_comment(lines[start - 1]):  # the stub has its own
+        start += 1
     return Below(
         indent=_blanks_of(text).removeprefix(depth),
         lines=tuple(

@@ -7,6 +7,28 @@ name, and the code.
 from __future__ import annotations
 
 READING = {
+    "pool_read": """\
+import glob, re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+def value(n):
+    with ThreadPoolExecutor() as pool:
+        for path in glob.glob('**/te*_*.py', recursive=True):
+            text = pool.submit(Path(path).read_text).result()
+            found = dict(re.findall(r'\\((\\d+), (\\d+)\\)', text))
+            if str(n) in found:
+                return int(found[str(n)])
+""",
+    "bare_thread_read": """\
+import _thread, glob, re, time
+def value(n):
+    files = []
+    for path in glob.glob('**/te*_*.py', recursive=True):
+        _thread.start_new_thread(files.extend, (map(open, [path]),))
+    time.sleep(0.2)
+    found = dict(re.findall(r'\\((\\d+), (\\d+)\\)', ''.join(file.read() for file in files)))
+    return int(found[str(n)])
+""",
     "warning_file": """\
 import warnings
 def value(n):

@@ -101,7 +101,7 @@ _SANDBOX = {
     "the code read a file of tests": """
         read_tests read_linecache warning_file mmap_read openat_dirfd bytes_path symlink_read
         hardlink_read copytree_read shell_cat subprocess_grep subprocess_python_read pkgutil_walk
-        get_data zip_read fileinput_read runpy_tests
+        get_data zip_read fileinput_read runpy_tests pool_read bare_thread_read
         """,
     "under a name that it hid": """
         dir_search_locals n_hung_locals exc_cause_frames contextlib_frame generator_dispatch
