@@ -47,7 +47,8 @@ def without_order(prompt: str) -> str:
         if is_code:
             kept.append(line)
         elif "..." not in line:
-            words.update(_WORD.findall(without_varying(_PRINTED_VARYING.sub("*", line))))
+            steady = _VARYING.sub("*", line)  # first: an address has long numbers in it
+            words.update(_WORD.findall(_PRINTED_VARYING.sub("*", steady)))
     return "\n".join([*map(without_varying, kept), *sorted(words)])
 
 
