@@ -11,6 +11,7 @@ from pathlib import Path
 from pytest_selfheal.source.journal import Entry, write_journal
 from pytest_selfheal.source.recovering import recover
 from pytest_selfheal.source.replacing import new_name
+from tests.faults.__main__ import details_of, line_of
 from tests.faults.kill_points import NEW, OLD, PERSONS, Count, Scene
 
 # What a power cut needs is an order of steps, seen in a process of its own since the
@@ -71,6 +72,17 @@ def test_what_counts_can_see_what_is_wrong(tmp_path: Path) -> None:
     assert count.found["torn files"] == 1
     assert count.found["unfinished"] >= 1
     assert count.found["leftovers"] == 2
+
+
+def test_the_table_tells_what_is_wrong() -> None:
+    count = Count()
+    count.wrong("torn files", "heal of 1 at 7:\na.py")
+    counted = {**count.found, "at": {"write": 2, "unlink": 1}, "examples": count.examples}
+    assert line_of("some", counted, 3.4).split() == ["some", "0", "1", "0", "0", "0", "-", "-", "3"]
+    assert details_of("some", counted) == [
+        "some: at: write 2, unlink 1",
+        "some: WRONG: torn files: heal of 1 at 7: a.py",
+    ]
 
 
 def test_the_order_of_steps_outlives_a_power_cut(tmp_path: Path) -> None:
