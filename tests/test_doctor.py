@@ -179,7 +179,7 @@ def test_a_second_model_and_what_both_cost(project: Project) -> None:
         ("ok", "large: 1.5,2 dollars a million tokens (selfheal_escalate_price)"),
     ]
     assert told(run, "budget") == [
-        ("ok", "--selfheal-max-cost=3.0, selfheal_max_requests_per_day=2000000")
+        ("ok", "--selfheal-max-cost=3, selfheal_max_requests_per_day=2000000")
     ]
 
 
