@@ -36,7 +36,7 @@ add_module_names = False
 nitpicky = True
 # Nothing is fetched to build this, so names of other projects lead nowhere.
 nitpick_ignore_regex = [
-    (r"py:class", r"pytest_selfheal\.records\..*"),  # some are of no interest to plugins
+    (r"py:class", r"pytest_selfheal\.(jobs|records)\..*"),  # some are of no interest to plugins
     (r"py:.*", r"(Sequence|Mapping|Literal|Path|Decimal|bytes|Protocol|frozenset|Callable|T)"),
     (r"py:.*", r"(collections|typing|pathlib|decimal)\..*"),
 ]
