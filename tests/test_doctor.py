@@ -122,7 +122,7 @@ def test_a_budget_of_money_is_one(project: Project) -> None:
     says = "--selfheal-max-cost=1.5, selfheal_max_tokens_per_day=90, --selfheal-rpm=6"
     assert found["budget"] == ("ok", says)
     unknown = "--selfheal-model=of-my-own"
-    grade, says = lines(project.heal("--selfheal-doctor", *more, unknown, env=NO_DOCKER))["budget"]
+    grade, says = lines(project.heal("--selfheal-doctor", *more, unknown, env=NO_DOCKER))["price"]
     assert grade == "problem"
     assert "'of-my-own'" in says
     assert "selfheal_price" in says

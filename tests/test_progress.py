@@ -18,7 +18,7 @@ from pytest_selfheal.report.progress import Progress
 
 
 class Screen(io.StringIO):
-    """A terminal: knows new line, return, cursor up, clearing to the right and below, colours."""
+    """A terminal: knows new line, return, cursor up, erasing a line, colours."""
 
     def __init__(self, columns: int = 80, rows: int = 24) -> None:
         super().__init__()
@@ -51,10 +51,8 @@ class Screen(io.StringIO):
                 self.cells.append([])
         elif token == "\r":
             self.column = 0
-        elif token in ("\x1b[J", "\x1b[K"):
-            del self.cells[self.row][self.column :]
-            if token == "\x1b[J":
-                del self.cells[self.row + 1 :]
+        elif token == "\x1b[2K":
+            self.cells[self.row].clear()
         elif token.endswith("A") and token.startswith("\x1b"):
             self.row -= int(token[2:-1])
             assert self.row >= 0
@@ -67,11 +65,11 @@ class Screen(io.StringIO):
 
     def narrow(self, columns: int) -> None:
         """Make it narrower: what has no room in a row goes on in the next one."""
-        assert self.column == 0
         rows: list[list[str]] = []
+        above = self.row
         for number, row in enumerate(self.cells):
-            if number == self.row:
-                self.row = len(rows)
+            if number == above:
+                self.row, self.column = len(rows) + self.column // columns, self.column % columns
             rows += [row[at : at + columns] for at in range(0, max(1, len(row)), columns)]
         self.cells = rows
         self.size = os.terminal_size((columns, self.size.lines))
@@ -79,8 +77,10 @@ class Screen(io.StringIO):
     @property
     def shown(self) -> list[str]:
         lines = ["".join(row).rstrip() for row in self.cells]
-        assert lines[self.row :] == [""]  # the cursor stands at the end, below all that is shown
-        return lines[:-1]
+        assert not any(lines[self.row + 1 :])  # the cursor stands at the end
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
 
 
 class Clock:
@@ -160,7 +160,7 @@ def test_nothing_is_left_where_the_terminal_gets_narrower(
         progress.count(Counts(stubs=2))
         assert screen.shown[0] == "test_a.py F"
         assert len(screen.shown) == 4
-        assert screen.shown[1].startswith("| ")
+        assert columns < 40 or screen.shown[1].startswith("| ")
         assert all(cells(line) < columns for line in screen.shown)
     progress.close()
     assert screen.shown == ["test_a.py F"]
@@ -263,9 +263,9 @@ def test_lines_keep_to_the_terminals_size(clock: Clock) -> None:
         progress.stage(f"src/語/long_{number}.py::f", 1, 5, "asking")
     progress.waiting(30, "--selfheal-rpm=6")
     assert screen.shown == [
-        "| …ong_0.py::f 1/5…",
-        "| …ong_1.py::f 1/5…",
-        "| …ong_2.py::f 1/5…",
+        "| …:f 1/5 asking 0s",
+        "| …:f 1/5 asking 0s",
+        "| …:f 1/5 asking 0s",
         "  and 6 more",
         "| waiting 30 s: --…",
         "selfheal: 0/9 gree…",
@@ -374,7 +374,7 @@ def test_colours(status: Status, code: int) -> None:
 
     stream = Raw()
     Progress(stream, refresh_seconds=None).done("a.py::f", status)
-    assert f"\x1b[{code}m{status:<9}\x1b[0m a.py::f\n" in stream.getvalue()
+    assert f"\x1b[{code}m{status}\x1b[0m{'':{10 - len(status)}}a.py::f\n" in stream.getvalue()
 
 
 # --- where nothing is shown ------------------------------------------------------------

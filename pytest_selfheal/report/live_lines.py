@@ -1,8 +1,8 @@
-"""The live lines as text: one for each stub at work, the totals below, cut to the terminal."""
+"""What the live lines say: of each stub at work, and of the whole."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_selfheal.records import ModelUsage
@@ -10,8 +10,6 @@ from pytest_selfheal.report._text import cells, count, cut, one_line
 
 NARROW = 70
 """Terminals of fewer columns get short words."""
-_LEAST_NAME = 12
-"""A name gives way to the rest of its line until so much of it is left."""
 
 
 @dataclass(slots=True)
@@ -47,23 +45,8 @@ class Budget:
     cost: float | None = None
 
 
-def work_lines(works: Mapping[str, Work], now: float, spinner: str, width: int) -> list[str]:
-    """Tell of stubs and groups in columns; where there is little room, names give way first."""
-    is_narrow = width < NARROW
-    gap = " " if is_narrow else "  "
-    rows = [(one_line(name), *_facts(work, now, is_narrow)) for name, work in works.items()]
-    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
-    rest = sum(len(gap) + each for each in widths[1:] if each)
-    room = max(width - 2 - rest, min(_LEAST_NAME, width - 2))
-    widths[:1] = [min(widths[0], room)] if widths else []
-    return [
-        cut(f"{spinner} {gap.join(_padded((cut_front(name, room), *facts), widths))}", width)
-        for name, *facts in rows
-    ]
-
-
-def _facts(work: Work, now: float, is_narrow: bool) -> tuple[str, str, str, str]:
-    """Attempt, stage, tests and seconds; empty for what there is none of."""
+def facts(work: Work, now: float, *, is_narrow: bool) -> tuple[str, str, str, str]:
+    """What a line says beside the name: attempt, stage, tests, seconds; empty where there is none."""
     seconds = f"{now - work.since:.0f}s"
     if is_narrow:
         attempt = f"{work.attempt}/{work.of_attempts}" if work.attempt else ""
@@ -72,13 +55,6 @@ def _facts(work: Work, now: float, is_narrow: bool) -> tuple[str, str, str, str]
     attempt = f"attempt {work.attempt} of {work.of_attempts}" if work.attempt else ""
     green = _green(*work.tests, "test") if work.tests else ""
     return attempt, one_line(f"{work.what} {work.detail}"), green, seconds
-
-
-def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """The cells of a row in their columns' widths; a column that is empty throughout goes."""
-    return [
-        cell + " " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True) if width
-    ]
 
 
 def totals_line(
@@ -101,15 +77,6 @@ def totals_line(
             break
         line = longer
     return cut(line, width)
-
-
-def cut_front(text: str, width: int) -> str:
-    """Give at most `width` columns of a name, the end of which tells most."""
-    if cells(text) <= width:
-        return text
-    while text and cells(text) > width - 1:
-        text = text[1:]
-    return f"…{text}"
 
 
 def spending(usage: ModelUsage, budget: Budget) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is going on while healing: a few lines redrawn in place; elsewhere a line now and then.
+"""What is going on while healing: a few lines drawn anew in place; elsewhere one now and then.
 
 Nothing here raises: a terminal that went away, or cannot show a character, must not end
 a run that costs money.
@@ -13,20 +13,25 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pytest_selfheal.records import Status
-from pytest_selfheal.report._text import cells, cut, one_line
-from pytest_selfheal.report.live_lines import Counts, Work, totals_line, work_lines
+from pytest_selfheal.report._text import one_line
+from pytest_selfheal.report.live_lines import Counts, Work, totals_line
+
+if TYPE_CHECKING:
+    from pytest_selfheal.report.live_area import LiveArea
 
 _SPINNER = "|/-\\"
-_COLOURS: dict[Status, int] = {
-    "healed": 32,
-    "unhealed": 31,
-    "rejected": 31,
-    "unreached": 33,
-    "skipped": 33,
+_COLOURS: dict[Status, str] = {
+    "healed": "green",
+    "unhealed": "red",
+    "rejected": "red",
+    "unreached": "yellow",
+    "skipped": "yellow",
 }
+_GONE = (OSError, ValueError, LookupError, AttributeError)
+"""What a stream raises that is closed, or no terminal after all."""
 _REFRESH_SECONDS = 0.125
 _COUNT_SECONDS = 0.25
 """Counting goes through all tests, so it is not done for every step."""
@@ -80,8 +85,7 @@ class Progress:
         self._counts = Counts()
         self._counted = self._told = self._started = clock()
         self._is_counted = False
-        self._drawn: list[str] = []
-        """The lines that are on the terminal below what stays."""
+        self._area: LiveArea | None = None
         self._frame = 0
         self._paused = 0
         self._stopped = threading.Event()
@@ -164,12 +168,7 @@ class Progress:
             line = f"{status:<9} {one_line(target)}"
             if detail:
                 line += f"  {one_line(detail)}"
-            if self._draws:
-                line = cut(line, _size(self._stream)[0] - 1)
-            code = _COLOURS.get(status, 0)
-            if self._color and code:
-                line = f"\x1b[{code}m{line[:9]}\x1b[0m{line[9:]}"
-            self._print_above(line)
+            self._print_above(line, _COLOURS[status], len(status))
 
     def drop(self, target: str) -> None:
         """Take away the line of a group that goes on under its stubs' own names."""
@@ -239,64 +238,56 @@ class Progress:
         self._told = self._clock()
         self._write(f"selfheal: {one_line(line)}\n")
 
-    def _redraw(self, above: str = "") -> None:
-        """Draw the lines anew, below one that stays where that is given.
-
-        Each is written over the one that was there: what is cleared first, and comes a
-        moment later, flickers.
-        """
-        if not self._draws or self._paused:
-            return
-        columns, rows = _size(self._stream)
-        lines = self._lines(columns, rows)
-        stays = f"\x1b[J{above}\n" if above else ""
-        drawn = "".join(f"{line}\x1b[K\n" for line in lines)
-        if stays or drawn or self._drawn:
-            self._write(f"{self._up(columns)}{stays}{drawn}\x1b[J")
-        self._drawn = lines
-
-    def _print_above(self, line: str) -> None:
+    def _redraw(self) -> None:
         if self._draws and not self._paused:
-            self._redraw(line)
-        elif self._draws:
-            self._write(f"{line}\n")
+            self._on_terminal(self._draw)
+
+    def _print_above(self, line: str, style: str = "", styled: int = 0) -> None:
+        if self._draws:
+            self._redraw()
+            self._on_terminal(lambda area: area.print_above(line, style, styled))
         elif self._tells:
             self._write(f"selfheal: {line}\n")
 
     def _erase(self) -> None:
-        if self._draws and self._drawn:
-            self._write(f"{self._up(_size(self._stream)[0])}\x1b[J")
-            self._drawn = []
+        if self._area is not None:
+            self._on_terminal(lambda area: area.clear())
 
-    def _up(self, columns: int) -> str:
-        """Back to the first of the drawn lines.
+    def _on_terminal(self, do: Callable[[LiveArea], None]) -> None:
+        if self._area is None:
+            # It takes a moment, and is of no use where there is no terminal.
+            from pytest_selfheal.report.live_area import LiveArea
 
-        On a terminal that has become narrower since, a line goes on below itself.
-        """
-        rows = sum(max(1, -(-cells(line) // columns)) for line in self._drawn)
-        return f"\x1b[{rows}A\r" if rows else ""
+            self._area = LiveArea(self._stream, color=self._color, size=_size)
+        try:
+            do(self._area)
+        except _GONE:
+            self._area = None
+            self._draws = self._tells = False
 
-    def _lines(self, columns: int, rows: int) -> list[str]:
+    def _draw(self, area: LiveArea) -> None:
+        """Show each stub at work, the waits and the totals, as far as there is room for them."""
         now = self._clock()
         self._waits = {reason: wait for reason, wait in self._waits.items() if wait[0] > now}
         if not self._work and not self._waits:
-            return []
-        # The last column is left free: some terminals wrap as soon as it is written.
-        width = columns - 1
-        room = max(1, rows // 2 - 1)
+            area.clear()
+            return
+        width, rows = area.room()
         spinner = _SPINNER[self._frame % len(_SPINNER)]
-        number = len(self._work)
-        told = self._work if number <= room else dict(islice(self._work.items(), room - 1))
-        shown = work_lines(told, now, spinner, width)
-        if number > len(told):
-            shown.append(f"  and {number - len(told)} more")
+        below = []
         for reason, (until, seconds) in self._waits.items():
             left = f" {until - now:.0f} s" if seconds >= 1 else ""
-            shown.append(f"{spinner} waiting{left}: {one_line(reason)}")
+            below.append(f"{spinner} waiting{left}: {one_line(reason)}")
         if self._is_counted:
-            shown.append(self._totals(width))
-        # A line that is scrolled away cannot be written over any more.
-        return [cut(line, width) for line in shown[-max(1, rows - 1) :]]
+            below.append(self._totals(width))
+        below = below[-rows:]
+        # Half of the terminal is left for what stays above.
+        room = min(max(1, (rows - 1) // 2), rows - len(below))
+        told, number = self._work, len(self._work)
+        if number > room:
+            told = dict(islice(told.items(), max(0, room - 1)))
+            below[:0] = [f"  and {number - len(told)} more"][:room]
+        area.draw(told, below, now=now, spinner=spinner)
 
     def _totals(self, width: int, gap: str = "  ") -> str:
         try:
@@ -310,12 +301,7 @@ class Progress:
             encoding = getattr(self._stream, "encoding", None) or "utf-8"
             self._stream.write(text.encode(encoding, "replace").decode(encoding))
             self._stream.flush()
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            AttributeError,
-        ):  # closed, gone, or not a terminal after all
+        except _GONE:
             self._draws = self._tells = False
 
 
