@@ -212,13 +212,10 @@ class Tracer:
 
         def get_code(this: Any, fullname: str) -> Any:
             path = this.get_filename(fullname)
-            real = os.path.realpath(path)
-            if not real.startswith(self._root) or "site-packages" in path:
+            if not os.path.realpath(path).startswith(self._root) or "site-packages" in path:
                 return cached_code(this, fullname)
-            # From source: cached bytecode is neither traced nor to be trusted. By its real
-            # name: through a link, sandlock shows the file as it was.
-            data = this.get_data(real if real in self.files else path)
-            return this.source_to_code(self._instrumented(data, path), path)
+            # From source: cached bytecode is neither traced nor to be trusted.
+            return this.source_to_code(self._instrumented(this.get_data(path), path), path)
 
         loader.get_code = get_code  # type: ignore[method-assign, assignment]
         plain_rewrite = rewrite.rewrite_asserts
