@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from pytest_selfheal.healing.groups import Group, key_of
 from pytest_selfheal.healing.holdout import EVERYTHING_SHOWN, Holdout
-from pytest_selfheal.healing.kit import Halt, Kit
+from pytest_selfheal.healing.kit import Halt, Inquiry, Kit
 from pytest_selfheal.healing.run import Heal
 from pytest_selfheal.healing.session import SessionRecord
 from pytest_selfheal.healing.stuck import Approach
@@ -204,19 +204,9 @@ class World:
     def holdout(self, *_: object) -> Holdout:
         return EVERYTHING_SHOWN
 
-    def ask(
-        self,
-        group: Group,
-        results: Sequence[TestResult],
-        provisional: Mapping[str, Piece],
-        attempts: Sequence[Attempt],
-        _: Holdout = EVERYTHING_SHOWN,
-        *,
-        number: int,
-        approach: Approach,
-    ) -> Reply:
+    def ask(self, inquiry: Inquiry) -> Reply:
         with self.lock:
-            return self._replied(group, approach)
+            return self._replied(inquiry.group, inquiry.approach)
 
     def _replied(self, group: Group, approach: Approach) -> Reply:
         self.requests.append(group.keys)

@@ -17,7 +17,7 @@ from pytest_selfheal.errors import BudgetExhausted, ModelUnavailable
 from pytest_selfheal.healing.code import Code
 from pytest_selfheal.healing.group_loop import heal_group
 from pytest_selfheal.healing.groups import Group, GroupEnd
-from pytest_selfheal.healing.kit import Kit
+from pytest_selfheal.healing.kit import Inquiry, Kit
 from pytest_selfheal.healing.snapshot import Snapshot
 from pytest_selfheal.records import Attempt, Candidate, Piece, Reply, RunOutcome, TestResult
 from tests.simulated import World, make_stubs
@@ -42,10 +42,11 @@ class Answers(World):
     def stage(self, *what: object) -> None:
         self.shown += (what[1:],)
 
-    def ask(self, group, results, provisional, attempts, holdout, *, number, approach):  # type: ignore[no-untyped-def]
+    def ask(self, inquiry: Inquiry) -> Reply:
+        number = inquiry.number
         with self.lock:
             self.numbers.append(number)
-            self.approaches.append(approach)
+            self.approaches.append(inquiry.approach)
         self.gate(number)
         what = self.script[min(number, len(self.script)) - 1]
         if what == "-":
