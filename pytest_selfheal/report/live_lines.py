@@ -46,7 +46,7 @@ class Budget:
 
 
 def facts(work: Work, now: float, *, is_narrow: bool) -> tuple[str, str, str, str]:
-    """What a line says beside the name: attempt, stage, tests, seconds; empty where there is none."""
+    """What a line says beside the name: attempt, stage, tests, seconds; some may be empty."""
     seconds = f"{now - work.since:.0f}s"
     if is_narrow:
         attempt = f"{work.attempt}/{work.of_attempts}" if work.attempt else ""
