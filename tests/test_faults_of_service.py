@@ -337,6 +337,7 @@ def green(project: Project, tmp_path: Path) -> Callable[[], None]:
     return wait
 
 
+@pytest.mark.usefixtures("nothing_ignored")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_what_is_green_is_written_at_the_first_interrupt(
     project: Project, name: str, green: Callable[[], None]

@@ -51,6 +51,7 @@ def is_healed(heals: Project) -> bool:
     return texts == healed
 
 
+@pytest.mark.usefixtures("nothing_ignored")
 @pytest.mark.parametrize(
     ("stage", "signals", "status", "said", "asked"),
     [
