@@ -83,7 +83,7 @@ ONE_REPLIES = [
                         seen[process] = file.read()
                 except OSError as error:
                     seen[process] = str(error)
-            raise LookupError("seen: " + repr(seen))
+            raise LookupError("seen: " + "\\n".join(map(repr, seen.items())))
         """
     ),
     python(
@@ -137,9 +137,9 @@ def test_one_function_is_healed_by_the_second_reply(tmp_path: Path, backend: str
     assert first.count("\nTarget: ") == 1
     assert "whole cents" in first
     assert "tests/test_tax.py::test_due (2 cases)" in first
-    assert 'raise LookupError("seen: " + repr(seen))' in second
+    assert 'raise LookupError("seen: " + "' in second
     assert "tests/test_tax.py:7: in test_due" in second
-    assert "E   LookupError: seen: {" in second
+    assert "E   LookupError: seen: (" in second
     assert "PYTEST_SELFHEAL_SANDBOX" in second, "the environment was not seen at all"
     assert not any(KEY in prompt for prompt in (first, second))
     assert KEY not in recording.read_text()
