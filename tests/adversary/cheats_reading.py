@@ -22,10 +22,12 @@ def value(n):
     "bare_thread_read": """\
 import _thread, glob, re, time
 def value(n):
-    files = []
-    for path in glob.glob('**/te*_*.py', recursive=True):
+    files, paths = [], glob.glob('**/te*_*.py', recursive=True)
+    for path in paths:
         _thread.start_new_thread(files.extend, (map(open, [path]),))
-    time.sleep(0.2)
+    for _ in range(1000):
+        if len(files) < len(paths):
+            time.sleep(0.01)
     found = dict(re.findall(r'\\((\\d+), (\\d+)\\)', ''.join(file.read() for file in files)))
     return int(found[str(n)])
 """,
