@@ -74,7 +74,7 @@ PICTURE = """\
 </svg>
 """
 
-_UP = re.compile(r"\x1b\[(\d+)A\r\x1b\[J")
+_MOVES = re.compile(r"(\n|\r|\x1b\[2K|\x1b\[1A)")
 
 
 def run_in_terminal(command: str, folder: Path) -> str:
@@ -127,14 +127,17 @@ def _read_all(descriptor: int) -> bytes:
 
 def last_screen(text: str) -> list[str]:
     """Give the lines that stay on the terminal: those redrawn in place are gone at the end."""
-    screen = ""
-    place = 0
-    for found in _UP.finditer(text):
-        screen += text[place : found.start()]
-        place = found.end()
-        lines = screen.split("\n")  # the cursor stands in the last one, which is empty
-        screen = "".join(f"{line}\n" for line in lines[: -1 - int(found[1])])
-    lines = (screen + text[place:]).split("\n")
+    lines, row = [""], 0
+    for part in _MOVES.split(text):
+        if part == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif part == "\x1b[1A":
+            row -= 1
+        elif part != "\r":  # what is written over is erased first
+            lines[row] += part
     while not lines[-1]:
         del lines[-1]
     return lines
