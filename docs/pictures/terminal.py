@@ -74,6 +74,7 @@ PICTURE = """\
 </svg>
 """
 
+_STYLES = re.compile(r"\x1b\[[\d;]*m")
 _MOVES = re.compile(r"(\n|\r|\x1b\[2K|\x1b\[1A)")
 
 
@@ -136,7 +137,9 @@ def last_screen(text: str) -> list[str]:
             lines[row] = ""
         elif part == "\x1b[1A":
             row -= 1
-        elif part != "\r":  # what is written over is erased first
+        elif part == "\r":
+            lines[row] = "".join(_STYLES.findall(lines[row]))  # what follows is written over it
+        else:
             lines[row] += part
     while not lines[-1]:
         del lines[-1]
