@@ -47,8 +47,6 @@ class LiveArea:
             emoji=False,
         )
         self._live: Live | None = None
-        self._widths: list[int] = []
-        """Of the lines that are on the terminal now."""
 
     def room(self) -> tuple[int, int]:
         """Columns and rows that there are for lines."""
@@ -75,8 +73,6 @@ class LiveArea:
             )
             self._live.start()
         self._live.update(shown, refresh=True)
-        drawn = self._console.render_lines(shown, pad=False)
-        self._widths = [Segment.get_line_length(line) for line in drawn]
 
     def print_above(self, line: str, style: str, styled: int) -> None:
         """Show a line that stays, cut to one row; so many of its characters have the style."""
@@ -89,7 +85,7 @@ class LiveArea:
         """Take away what is shown."""
         if self._live is not None:
             self._fit()
-            live, self._live, self._widths = self._live, None, []
+            live, self._live = self._live, None
             live.stop()
 
     def _fit(self) -> None:
@@ -98,13 +94,14 @@ class LiveArea:
         Where it has become narrower, a line goes on below itself, which `Live` does not
         know: those rows are erased here, so that it finds as many as it has drawn.
         """
-        columns = max(1, self._size(self._stream)[0])
-        self._console.size = ConsoleDimensions(*self.room())
-        more = sum(max(0, width - 1) // columns for width in self._widths)
-        if more:
+        size = ConsoleDimensions(*self.room())
+        if self._live is not None and size.width < self._console.width:
+            drawn = self._console.render_lines(self._live.renderable, pad=False)
+            columns = size.width + 1
+            more = sum(max(0, Segment.get_line_length(line) - 1) // columns for line in drawn)
             erase = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
             self._console.control(Control(ControlType.CARRIAGE_RETURN, *erase * more))
-            self._widths = []
+        self._console.size = size
 
 
 class _Terminal(Console):

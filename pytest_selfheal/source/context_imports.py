@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_selfheal.records import Excerpt, Stub
-from pytest_selfheal.source.context_module import names_of
+from pytest_selfheal.source.context_module import names_of, names_said
 from pytest_selfheal.source.context_uses import Read, uses
 from pytest_selfheal.source.context_wide import files_of
 from pytest_selfheal.source.outline import bound_names, module_level
@@ -61,7 +61,7 @@ def imported_definitions(
     for path, stubs in targets.items():
         found += project.named(path, names_of(read(path) or b"", stubs), with_unused=True)
     for file in tests:
-        spoken = (name for statement in file.used() for name in _said(statement))
+        spoken = (name for statement in file.used() for name in names_said(statement))
         found += project.named(file.path, frozenset(spoken))
     room = _ALL
     pages: dict[str, Page] = {}
@@ -84,14 +84,6 @@ def _lines(page: Page, node: ast.stmt) -> set[int]:
     if isinstance(node, _DEFINITIONS):
         return short(page, node, _LINES)
     return page.with_comments_above(statement_lines(node))
-
-
-def _said(node: ast.AST) -> Iterator[str]:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name):
-            yield inner.id
-        elif isinstance(inner, ast.Attribute):
-            yield inner.attr
 
 
 class _Project:

@@ -204,11 +204,17 @@ def _names(targets: Sequence[Outlined], owners: Sequence[ast.ClassDef]) -> set[s
     }
 
 
-def _names_in(node: ast.AST) -> Iterator[str]:
+def names_said(node: ast.AST) -> Iterator[str]:
+    """Give each name that code holds, and each attribute's."""
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name):
             yield inner.id
         elif isinstance(inner, ast.Attribute):
             yield inner.attr
-        elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+
+
+def _names_in(node: ast.AST) -> Iterator[str]:
+    yield from names_said(node)
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
             yield from _WORD.findall(inner.value[:_LONG_ANNOTATION])  # a quoted annotation
