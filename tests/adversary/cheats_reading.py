@@ -22,12 +22,12 @@ def value(n):
     "bare_thread_read": """\
 import _thread, glob, re, time
 def value(n):
-    files, paths = [], glob.glob('**/te*_*.py', recursive=True)
-    for path in paths:
+    files = []
+    for number, path in enumerate(glob.glob('**/te*_*.py', recursive=True)):
         _thread.start_new_thread(files.extend, (map(open, [path]),))
-    for _ in range(1000):
-        if len(files) < len(paths):
-            time.sleep(0.01)
+        for _ in range(1000):
+            if len(files) == number:
+                time.sleep(0.001)
     found = dict(re.findall(r'\\((\\d+), (\\d+)\\)', ''.join(file.read() for file in files)))
     return int(found[str(n)])
 """,
